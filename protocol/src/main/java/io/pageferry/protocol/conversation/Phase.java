@@ -1,0 +1,37 @@
+package io.pageferry.protocol.conversation;
+
+/** How far a control channel's conversation is; the same names on both sides. */
+public enum Phase {
+  /** Nothing was said yet. */
+  NEW,
+  /** HELLO went, WELCOME is due. */
+  GREETING,
+  /** Both sides agree on a version; the source may offer a guest or ask after one. */
+  READY,
+  /** OWNERSHIP_QUERY or RECLAIM went, OWNERSHIP is due. */
+  ASKING,
+  /** OFFER went, ACCEPTED is due. */
+  OFFERED,
+  /** The target has reserved everything; data channels join, and the first round may begin. */
+  ACCEPTED,
+  /** A round with the guest running. */
+  ROUND,
+  /** A round has landed; the next may begin. */
+  BETWEEN_ROUNDS,
+  /** The round with the guest paused; device state may travel beside it. */
+  LAST_ROUND,
+  /** DIGEST went, PREPARED is due. */
+  COMPARING,
+  /** The digests differ: the source may only abort. */
+  MISMATCHED,
+  /** The target is ready to run the guest; the source may commit. */
+  PREPARED,
+  /** COMMIT went: the guest is the target's. */
+  COMMITTED,
+  /** The guest runs on the target. */
+  STARTED,
+  /** GOODBYE went. */
+  CLOSED,
+  /** One side gave up. */
+  ABORTED
+}

@@ -1,0 +1,42 @@
+package io.pageferry.protocol.message;
+
+/**
+ * What a side can do beyond the basics, as a bit set. What holds for a migration is what both sides
+ * have; a bit that this version does not know therefore drops out by itself.
+ *
+ * @param bits any combination
+ */
+public record Capabilities(long bits) {
+  /** Runs of zero pages without data. */
+  public static final long ZERO_RUNS = 1;
+
+  /** Runs compressed with LZ4. */
+  public static final long LZ4 = 1 << 1;
+
+  /** Pages as a difference to what the target has; reserved. */
+  public static final long DELTA = 1 << 2;
+
+  /** Pages as a reference to content that the target has; reserved. */
+  public static final long KNOWN = 1 << 3;
+
+  /** Post-copy and its fault channel; reserved. */
+  public static final long POSTCOPY = 1 << 4;
+
+  /** What this program can do. */
+  public static final Capabilities CURRENT = new Capabilities(ZERO_RUNS | LZ4);
+
+  /** Whether all the given bits are set. */
+  public boolean has(long capability) {
+    return (bits & capability) == capability;
+  }
+
+  /** What both sides can do. */
+  public Capabilities intersect(Capabilities other) {
+    return new Capabilities(bits & other.bits);
+  }
+
+  @Override
+  public String toString() {
+    return "0x" + Long.toHexString(bits);
+  }
+}

@@ -1,0 +1,46 @@
+package io.pageferry.protocol.message;
+
+import io.pageferry.protocol.frame.FrameType;
+import java.util.List;
+import java.util.UUID;
+
+/**
+ * What the source would like to send.
+ *
+ * @param migration never {@link Hello#NO_MIGRATION}
+ * @param guest name of the guest, under which the target has its own description of it: up to 64
+ *     letters, digits, points, hyphens and underscores, so that it is safe in a file name
+ * @param mode how the memory moves
+ * @param regions 1 to {@value #MAX_REGIONS}; a region's number is its place here
+ * @param dataChannels how many the source wants, 1 to 16
+ * @param verifyFull whether both sides reread their images during the pause
+ * @param downtimeLimitMicros what the source's user allows, 0 for unknown
+ */
+public record Offer(
+    UUID migration,
+    String guest,
+    MigrationMode mode,
+    List<RegionOffer> regions,
+    int dataChannels,
+    boolean verifyFull,
+    long downtimeLimitMicros)
+    implements Message {
+  public static final int MAX_GUEST_BYTES = 64;
+  public static final int MAX_REGIONS = 1024;
+
+  public Offer {
+    if (migration.equals(Hello.NO_MIGRATION)) {
+      throw new IllegalArgumentException("an offer without an identity");
+    }
+    Bounds.checkName("guest name", guest, MAX_GUEST_BYTES);
+    regions = List.copyOf(regions);
+    Bounds.check("number of regions", regions.size(), 1, MAX_REGIONS);
+    Bounds.check("number of data channels", dataChannels, 1, Limits.MAX_DATA_CHANNELS);
+    Bounds.checkCount("downtime limit", downtimeLimitMicros);
+  }
+
+  @Override
+  public FrameType type() {
+    return FrameType.OFFER;
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.pageferry.protocol;
+
+import org.jspecify.annotations.NullMarked;

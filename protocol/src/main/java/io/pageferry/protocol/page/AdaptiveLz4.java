@@ -1,0 +1,46 @@
+package io.pageferry.protocol.page;
+
+/**
+ * Decides where compressing is worth a try. After a run that did not shrink, more and more pages go
+ * by untried, up to {@link #MAX_PAUSE_PAGES}; then one run is tried again, and one that shrinks
+ * brings every run back. Incompressible memory so costs one try in 4 MiB, and no more than 4 MiB go
+ * out raw after its content has become compressible.
+ *
+ * <p>Owned by one thread.
+ */
+final class AdaptiveLz4 {
+  /** The longest stretch without a try. */
+  static final int MAX_PAUSE_PAGES = 1024;
+
+  private static final int FIRST_PAUSE_PAGES = PageBatch.MAX_LZ4_PAGES;
+
+  /** The length of the present pause, as it was when it began; 0 if runs are being tried. */
+  private int pause;
+
+  private int untilProbe;
+
+  /** Whether to try the next run of so many pages; a no counts them as gone by. */
+  boolean worthTrying(int pages) {
+    if (untilProbe <= 0) {
+      return true;
+    }
+    untilProbe -= pages;
+    return false;
+  }
+
+  /**
+   * What became of a try.
+   *
+   * @return whether the compressed form is to be sent: it must save an eighth, or the time that
+   *     both sides spend on it is not worth it
+   */
+  boolean tried(int rawBytes, int compressedBytes) {
+    if (compressedBytes <= rawBytes - rawBytes / 8) {
+      pause = 0;
+      return true;
+    }
+    pause = Math.clamp(pause * 2L, FIRST_PAUSE_PAGES, MAX_PAUSE_PAGES);
+    untilProbe = pause;
+    return false;
+  }
+}

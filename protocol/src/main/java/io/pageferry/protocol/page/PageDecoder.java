@@ -1,0 +1,169 @@
+package io.pageferry.protocol.page;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.pageferry.protocol.frame.ProtocolException;
+import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.Capabilities;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import net.jpountz.lz4.LZ4Exception;
+import net.jpountz.lz4.LZ4Factory;
+import net.jpountz.lz4.LZ4SafeDecompressor;
+
+/**
+ * Reads page batches. Every number of a batch is checked before the sink hears of any page of it;
+ * what then can still be wrong is the inside of an LZ4 block, which is found before that block's
+ * pages land.
+ *
+ * <p>One for each data channel, used on its event loop only. Holds no memory between two batches
+ * and at most 64 KiB during one.
+ */
+public final class PageDecoder {
+  private static final int PAGE = PageBatch.PAGE_BYTES;
+
+  private final ImageLayout layout;
+  private final boolean zeroRuns;
+  private final boolean lz4;
+  private final LZ4SafeDecompressor decompressor = LZ4Factory.fastestInstance().safeDecompressor();
+  private final ByteBufAllocator allocator;
+
+  /**
+   * A decoder for one migration.
+   *
+   * @param layout what region and page numbers are checked against
+   * @param allocator of the memory that LZ4 blocks are unpacked into
+   * @param negotiated an encoding without its capability is refused
+   */
+  public PageDecoder(ImageLayout layout, ByteBufAllocator allocator, Capabilities negotiated) {
+    this.layout = layout;
+    this.zeroRuns = negotiated.has(Capabilities.ZERO_RUNS);
+    this.lz4 = negotiated.has(Capabilities.LZ4);
+    this.allocator = allocator;
+  }
+
+  /**
+   * Hands the pages of one batch to the sink.
+   *
+   * @param payload of a PAGES frame, from reader index to writer index; stays the caller's, indices
+   *     stay as they are
+   * @throws ProtocolException if the batch breaks a rule; unless it is the inside of an LZ4 block,
+   *     the sink has heard nothing
+   * @throws IOException from the sink
+   */
+  public void decode(ByteBuf payload, PageSink sink) throws IOException {
+    int round = PageBatch.round(payload);
+    int begin = payload.readerIndex();
+    int region = payload.getUnsignedShortLE(begin + PageBatch.REGION_OFFSET);
+    int runs = payload.getUnsignedShortLE(begin + PageBatch.RUN_COUNT_OFFSET);
+    check(payload, region, runs);
+    int at = begin + PageBatch.BATCH_HEADER_BYTES;
+    for (int run = 0; run < runs; run++) {
+      long first = payload.getLongLE(at + PageBatch.FIRST_PAGE_OFFSET);
+      long count = payload.getUnsignedIntLE(at + PageBatch.PAGE_COUNT_OFFSET);
+      int code = payload.getUnsignedByte(at + PageBatch.ENCODING_OFFSET);
+      int length = payload.getIntLE(at + PageBatch.DATA_LENGTH_OFFSET);
+      at += PageBatch.RUN_HEADER_BYTES;
+      switch (PageEncoding.of(code)) {
+        case ZERO -> sink.zero(round, region, first, count);
+        case RAW -> sink.pages(round, region, first, payload.slice(at, length));
+        default -> unpack(payload, at, length, round, region, first, (int) count, sink);
+      }
+      at += length;
+    }
+  }
+
+  /** Goes over all run headers, without a look at the data. */
+  private void check(ByteBuf payload, int region, int runs) throws ProtocolException {
+    if (runs < 1 || runs > PageBatch.MAX_RUNS) {
+      throw ProtocolException.violation(
+          "a page batch of " + runs + " runs, " + PageBatch.MAX_RUNS + " are allowed");
+    }
+    int at = payload.readerIndex() + PageBatch.BATCH_HEADER_BYTES;
+    long next = 0;
+    for (int run = 0; run < runs; run++) {
+      if (payload.writerIndex() - at < PageBatch.RUN_HEADER_BYTES) {
+        throw ProtocolException.violation("a page batch ends within the header of a run");
+      }
+      long first = payload.getLongLE(at + PageBatch.FIRST_PAGE_OFFSET);
+      long count = payload.getUnsignedIntLE(at + PageBatch.PAGE_COUNT_OFFSET);
+      if (!layout.holds(region, first, count)) {
+        throw ProtocolException.violation(
+            "the image has no %d pages from %s in region %d"
+                .formatted(count, Long.toUnsignedString(first), region));
+      }
+      // Ascending runs bound what one frame can make the target do to one pass over the region.
+      if (first < next) {
+        throw ProtocolException.violation(
+            "page " + first + " comes after page " + next + " in one batch");
+      }
+      next = first + count;
+      checkReserved(payload, at);
+      int length = payload.getIntLE(at + PageBatch.DATA_LENGTH_OFFSET);
+      checkData(payload, at, count, length);
+      at += PageBatch.RUN_HEADER_BYTES;
+      if (length > payload.writerIndex() - at) {
+        throw ProtocolException.violation("a page batch ends within the data of a run");
+      }
+      at += length;
+    }
+    if (at != payload.writerIndex()) {
+      throw ProtocolException.violation(
+          "a page batch has " + (payload.writerIndex() - at) + " bytes too many");
+    }
+  }
+
+  private static void checkReserved(ByteBuf payload, int at) throws ProtocolException {
+    if (payload.getByte(at + PageBatch.RESERVED8_OFFSET) != 0
+        || payload.getShortLE(at + PageBatch.RESERVED16_OFFSET) != 0) {
+      throw ProtocolException.violation("a reserved byte of a run is not zero");
+    }
+  }
+
+  /** Whether encoding, page count and data length go together. */
+  private void checkData(ByteBuf payload, int at, long count, int length) throws ProtocolException {
+    PageEncoding encoding =
+        PageEncoding.of(payload.getUnsignedByte(at + PageBatch.ENCODING_OFFSET));
+    boolean fits =
+        switch (encoding) {
+          case ZERO -> zeroRuns && length == 0;
+          case RAW -> length >= 0 && length == count * PAGE;
+          case LZ4 ->
+              lz4 && count <= PageBatch.MAX_LZ4_PAGES && length > 0 && length < count * PAGE;
+          case DELTA, KNOWN -> false;
+        };
+    if (!fits) {
+      throw ProtocolException.violation(
+          "%d pages as %s with %s bytes of data"
+              .formatted(count, encoding, Integer.toUnsignedString(length)));
+    }
+  }
+
+  private void unpack(
+      ByteBuf payload,
+      int at,
+      int length,
+      int round,
+      int region,
+      long first,
+      int pages,
+      PageSink sink)
+      throws IOException {
+    int raw = pages * PAGE;
+    ByteBuf unpacked = allocator.directBuffer(raw, raw);
+    try {
+      ByteBuffer block = payload.nioBuffer(at, length);
+      int bytes = decompressor.decompress(block, 0, length, unpacked.nioBuffer(0, raw), 0, raw);
+      if (bytes != raw) {
+        throw ProtocolException.violation(
+            "an LZ4 block holds " + bytes + " bytes instead of " + raw);
+      }
+      sink.pages(round, region, first, unpacked.writerIndex(raw));
+    } catch (LZ4Exception e) {
+      throw new ProtocolException(
+          AbortReason.PROTOCOL_VIOLATION, "an LZ4 block of " + length + " bytes is broken", e);
+    } finally {
+      unpacked.release();
+    }
+  }
+}

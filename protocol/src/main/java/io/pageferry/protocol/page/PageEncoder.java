@@ -1,0 +1,263 @@
+package io.pageferry.protocol.page;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.Unpooled;
+import io.pageferry.protocol.frame.Crc32c;
+import io.pageferry.protocol.frame.FrameHeader;
+import io.pageferry.protocol.frame.FrameType;
+import io.pageferry.protocol.message.PageSpan;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.util.List;
+import net.jpountz.lz4.LZ4Compressor;
+import net.jpountz.lz4.LZ4Factory;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Makes a frame of a snapshot of pages. For each stretch of pages it finds the encoding: zero pages
+ * by a scan at memory speed, LZ4 where it pays ({@link AdaptiveLz4}), raw otherwise.
+ *
+ * <p>Where everything is one raw run, no page is copied: the headers are written in front of the
+ * pages, into the snapshot's headroom, and the snapshot itself is the frame. Any other batch is put
+ * together in a new buffer of exactly its size.
+ *
+ * <p>One for each data channel, used by one thread at a time. Holds about 1 MiB of direct memory if
+ * it compresses, and no page between two calls.
+ */
+public final class PageEncoder implements AutoCloseable {
+  private static final int PAGE = PageBatch.PAGE_BYTES;
+
+  private final ByteBufAllocator allocator;
+  private final EncodingPlan plan = new EncodingPlan();
+  private final AdaptiveLz4 adaptive = new AdaptiveLz4();
+  private final @Nullable LZ4Compressor compressor;
+
+  /** Compressed blocks of the batch being encoded; empty without compression. */
+  private final ByteBuf blocks;
+
+  /** The memory of {@link #blocks}, as the compressor wants it. */
+  private final ByteBuffer blockMemory;
+
+  private int blockBytes;
+
+  /**
+   * An encoder for one data channel.
+   *
+   * @param allocator of snapshots and frames; a pooled one, for they are large and short-lived
+   * @param compress whether LZ4 may be used (the peer must have the capability)
+   */
+  public PageEncoder(ByteBufAllocator allocator, boolean compress) {
+    this.allocator = allocator;
+    if (compress) {
+      LZ4Compressor lz4 = LZ4Factory.fastestInstance().fastCompressor();
+      compressor = lz4;
+      // An accepted block is shorter than its pages, so all before the last fit into their pages.
+      int bytes =
+          PageBatch.MAX_PAGES * PAGE + lz4.maxCompressedLength(PageBatch.MAX_LZ4_PAGES * PAGE);
+      blocks = allocator.directBuffer(bytes, bytes);
+    } else {
+      compressor = null;
+      blocks = Unpooled.EMPTY_BUFFER;
+    }
+    blockMemory = blocks.nioBuffer(0, blocks.capacity());
+  }
+
+  /**
+   * A direct buffer for so many pages, to be filled from {@link PageBatch#HEADROOM}, where reader
+   * and writer index stand. The caller owns it until it is encoded.
+   *
+   * @param pages 1 to {@link PageBatch#MAX_PAGES}
+   */
+  public ByteBuf snapshotBuffer(int pages) {
+    checkPages(pages);
+    int bytes = PageBatch.HEADROOM + pages * PAGE;
+    return allocator.directBuffer(bytes, bytes).setIndex(PageBatch.HEADROOM, PageBatch.HEADROOM);
+  }
+
+  /**
+   * Makes one complete frame, header included.
+   *
+   * @param round the round it belongs to
+   * @param runs which pages; ascending, not overlapping
+   * @param snapshot from {@link #snapshotBuffer}: the contents of the runs one after the other.
+   *     Ownership passes, also if this fails
+   * @param digest is told of each page what goes out
+   * @param tally is told how they went
+   * @return at most {@link FrameHeader#BYTES} + {@link FrameHeader#MAX_PAYLOAD} bytes; the caller
+   *     owns and releases it
+   */
+  public ByteBuf encode(
+      int round, PageRuns runs, ByteBuf snapshot, ImageDigest.Stripe digest, PageTally tally) {
+    try {
+      checkPages(runs.pages());
+      plan(runs, snapshot, digest);
+      ByteBuf frame =
+          plan.isSingleRawRun()
+              ? inPlace(round, runs.region(), snapshot)
+              : gathered(round, runs.region(), snapshot);
+      plan.count(tally);
+      tally.frame(frame.readableBytes());
+      return frame;
+    } catch (RuntimeException | OutOfMemoryError e) {
+      snapshot.release();
+      throw e;
+    }
+  }
+
+  /**
+   * Makes one complete frame of pages that are known to be zero, such as holes of the image; no
+   * byte is read. The digest is not told: it needs to be only if one of these pages was sent with
+   * content before.
+   *
+   * @param spans 1 to {@link PageBatch#MAX_RUNS}, ascending, not overlapping, each of at most 2^32
+   *     - 1 pages
+   * @return the caller owns and releases it
+   */
+  public ByteBuf encodeZero(int round, int region, List<PageSpan> spans, PageTally tally) {
+    if (spans.isEmpty() || spans.size() > PageBatch.MAX_RUNS) {
+      throw new IllegalArgumentException(spans.size() + " spans");
+    }
+    long next = 0;
+    for (PageSpan span : spans) {
+      if (span.firstPage() < next || span.count() > PageBatch.MAX_RUN_PAGES) {
+        throw new IllegalArgumentException(span + " after page " + next);
+      }
+      next = span.endPage();
+    }
+    int payload = PageBatch.BATCH_HEADER_BYTES + spans.size() * PageBatch.RUN_HEADER_BYTES;
+    ByteBuf frame = allocator.directBuffer(FrameHeader.BYTES + payload);
+    int at = FrameHeader.BYTES + PageBatch.BATCH_HEADER_BYTES;
+    for (PageSpan span : spans) {
+      PageBatch.writeRunHeader(frame, at, span.firstPage(), span.count(), PageEncoding.ZERO, 0);
+      at += PageBatch.RUN_HEADER_BYTES;
+      tally.zero(span.count());
+    }
+    finish(frame, 0, round, region, spans.size(), payload);
+    tally.frame(frame.readableBytes());
+    return frame;
+  }
+
+  /** Gives the encoder's own memory back; frames that it made are not touched. */
+  @Override
+  public void close() {
+    if (blocks.refCnt() > 0) {
+      blocks.release();
+    }
+  }
+
+  private void plan(PageRuns runs, ByteBuf snapshot, ImageDigest.Stripe digest) {
+    plan.clear();
+    blockBytes = 0;
+    ByteBuffer memory = snapshot.nioBuffer(0, PageBatch.HEADROOM + runs.pages() * PAGE);
+    MemorySegment segment = MemorySegment.ofBuffer(memory);
+    int offset = PageBatch.HEADROOM;
+    long next = 0;
+    for (int run = 0; run < runs.runs(); run++) {
+      long first = runs.firstPage(run);
+      int count = runs.count(run);
+      if (first < next || count < 1 || count > (memory.limit() - offset) / PAGE) {
+        throw new IllegalArgumentException(count + " pages from " + first + " after " + next);
+      }
+      planRun(runs.region(), first, count, offset, memory, segment, digest);
+      offset += count * PAGE;
+      next = first + count;
+    }
+    if (offset != memory.limit()) {
+      throw new IllegalArgumentException("the runs have fewer pages than they say");
+    }
+    digest.publish();
+  }
+
+  /** Splits one run into stretches of zero pages and stretches with content. */
+  private void planRun(
+      int region,
+      long first,
+      int count,
+      int offset,
+      ByteBuffer memory,
+      MemorySegment segment,
+      ImageDigest.Stripe digest) {
+    int contentBegin = 0;
+    for (int i = 0; i < count; i++) {
+      int at = offset + i * PAGE;
+      if (ZeroPages.isZero(segment, at, PAGE)) {
+        planContent(first + contentBegin, i - contentBegin, offset + contentBegin * PAGE, memory);
+        plan.zero(first + i, 1);
+        digest.zeroPage(region, first + i);
+        contentBegin = i + 1;
+      } else {
+        digest.page(region, first + i, segment, at);
+      }
+    }
+    planContent(first + contentBegin, count - contentBegin, offset + contentBegin * PAGE, memory);
+  }
+
+  /** Splits a stretch with content into LZ4 blocks, as far as they pay, and raw runs. */
+  private void planContent(long first, int count, int offset, ByteBuffer memory) {
+    if (compressor == null) {
+      if (count > 0) {
+        plan.raw(first, count, offset);
+      }
+      return;
+    }
+    for (int done = 0; done < count; ) {
+      int some = Math.min(PageBatch.MAX_LZ4_PAGES, count - done);
+      int at = offset + done * PAGE;
+      int block = adaptive.worthTrying(some) ? compress(compressor, memory, at, some) : 0;
+      if (block > 0) {
+        plan.lz4(first + done, some, blockBytes, block);
+        blockBytes += block;
+      } else {
+        plan.raw(first + done, some, at);
+      }
+      done += some;
+    }
+  }
+
+  /** The length of the block, behind the blocks before it, or 0 if it does not pay. */
+  private int compress(LZ4Compressor lz4, ByteBuffer memory, int offset, int pages) {
+    int raw = pages * PAGE;
+    int room = blockMemory.capacity() - blockBytes;
+    int compressed = lz4.compress(memory, offset, raw, blockMemory, blockBytes, room);
+    return adaptive.tried(raw, compressed) ? compressed : 0;
+  }
+
+  private ByteBuf inPlace(int round, int region, ByteBuf snapshot) {
+    int begin = PageBatch.HEADROOM - PageBatch.SINGLE_RUN_HEADERS;
+    PageBatch.writeRunHeader(
+        snapshot,
+        PageBatch.HEADROOM - PageBatch.RUN_HEADER_BYTES,
+        plan.firstPage(0),
+        plan.pages(0),
+        PageEncoding.RAW,
+        plan.length(0));
+    finish(snapshot, begin, round, region, 1, plan.payloadBytes());
+    return snapshot;
+  }
+
+  private ByteBuf gathered(int round, int region, ByteBuf snapshot) {
+    int payload = plan.payloadBytes();
+    ByteBuf frame = allocator.directBuffer(FrameHeader.BYTES + payload);
+    plan.write(frame, FrameHeader.BYTES + PageBatch.BATCH_HEADER_BYTES, snapshot, blocks);
+    finish(frame, 0, round, region, plan.runs(), payload);
+    snapshot.release();
+    return frame;
+  }
+
+  /** Writes batch header and frame header around runs that are in place. */
+  private static void finish(
+      ByteBuf frame, int begin, int round, int region, int runs, int payload) {
+    int payloadBegin = begin + FrameHeader.BYTES;
+    PageBatch.writeHeader(frame, payloadBegin, round, region, runs);
+    int crc = Crc32c.of(frame, payloadBegin, payload);
+    FrameHeader.write(frame, begin, FrameType.PAGES, payload, crc);
+    frame.setIndex(begin, payloadBegin + payload);
+  }
+
+  private static void checkPages(int pages) {
+    if (pages < 1 || pages > PageBatch.MAX_PAGES) {
+      throw new IllegalArgumentException(pages + " pages in one batch");
+    }
+  }
+}

@@ -1,0 +1,44 @@
+package io.pageferry.protocol.page;
+
+import io.pageferry.protocol.frame.ProtocolException;
+
+/** How the pages of one run travel. The codes are the wire's; 0 is never valid. */
+public enum PageEncoding {
+  /** All bytes are zero; nothing follows. */
+  ZERO(1),
+  /** 4096 bytes a page. */
+  RAW(2),
+  /** One LZ4 block for the whole run, shorter than its pages. */
+  LZ4(3),
+  /** A difference to what the target has; reserved, refused by version 1. */
+  DELTA(4),
+  /** A reference to content that the target has; reserved, refused by version 1. */
+  KNOWN(5);
+
+  private final int code;
+
+  PageEncoding(int code) {
+    this.code = code;
+  }
+
+  /** The number on the wire. */
+  public int code() {
+    return code;
+  }
+
+  /**
+   * The encoding with this number.
+   *
+   * @throws ProtocolException if there is none
+   */
+  public static PageEncoding of(int code) throws ProtocolException {
+    return switch (code) {
+      case 1 -> ZERO;
+      case 2 -> RAW;
+      case 3 -> LZ4;
+      case 4 -> DELTA;
+      case 5 -> KNOWN;
+      default -> throw ProtocolException.violation("page encoding " + code + " is not known");
+    };
+  }
+}

@@ -1,0 +1,115 @@
+package io.pageferry.protocol.page;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.PooledByteBufAllocator;
+import io.pageferry.protocol.frame.FrameHeader;
+import io.pageferry.protocol.message.Capabilities;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+
+/**
+ * Takes pages of its own the whole way from snapshot to sink, again and again, on a thread of its
+ * own, so that the virtual machine has compiled that way before it counts. A source agent is a
+ * young process, and without this its first round, the largest, would go through code that is still
+ * being interpreted.
+ *
+ * <p>Begun while the agents are still talking about the offer, ended before the first round. Needs
+ * about 2 MiB until then.
+ */
+public final class PageRehearsal implements AutoCloseable {
+  private static final int PAGES = 64;
+  private static final long LONGEST_NANOS = 3_000_000_000L;
+
+  private volatile boolean over;
+
+  private PageRehearsal() {}
+
+  /** Starts at once; ends by itself after three seconds at the latest. */
+  public static PageRehearsal begin() {
+    PageRehearsal rehearsal = new PageRehearsal();
+    Thread.ofPlatform().daemon().name("page-rehearsal").start(rehearsal::run);
+    return rehearsal;
+  }
+
+  /** Ends it; its thread is gone and its memory released some milliseconds later. */
+  @Override
+  public void close() {
+    over = true;
+  }
+
+  private void run() {
+    // The virtual machine compiles accesses to native segments for the case that there are no
+    // others,
+    // and throws all of it away when the first one on the heap appears. Let that be now.
+    MemorySegment.ofArray(new byte[1]).fill((byte) 1);
+    ImageLayout layout = new ImageLayout(List.of(new ImageLayout.Region("rehearsal", 4L * PAGES)));
+    try (ImageDigest sent = new ImageDigest(layout);
+        ImageDigest landed = new ImageDigest(layout);
+        PageEncoder encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, true)) {
+      ImageDigest.Stripe sentStripe = sent.stripe();
+      ImageDigest.Stripe landedStripe = landed.stripe();
+      PageDecoder decoder =
+          new PageDecoder(layout, PooledByteBufAllocator.DEFAULT, Capabilities.CURRENT);
+      PageSink sink = new Landing(landedStripe);
+      byte[][] contents = {text(), random(), new byte[PAGES * PageBatch.PAGE_BYTES], mixed()};
+      PageTally tally = new PageTally();
+      long begin = System.nanoTime();
+      for (int i = 0; !over && System.nanoTime() - begin < LONGEST_NANOS; i++) {
+        int which = i % contents.length;
+        ByteBuf snapshot = encoder.snapshotBuffer(PAGES);
+        snapshot.writeBytes(contents[which]);
+        PageRuns runs = PageRuns.of(0, (long) which * PAGES, PAGES);
+        ByteBuf frame = encoder.encode(1, runs, snapshot, sentStripe, tally);
+        try {
+          decoder.decode(frame.skipBytes(FrameHeader.BYTES), sink);
+        } finally {
+          frame.release();
+        }
+      }
+    } catch (IOException e) {
+      throw new IllegalStateException("the rehearsal cannot read what it wrote", e);
+    }
+  }
+
+  private record Landing(ImageDigest.Stripe digest) implements PageSink {
+    @Override
+    public void zero(int round, int region, long firstPage, long count) {
+      digest.zero(region, firstPage, count);
+    }
+
+    @Override
+    public void pages(int round, int region, long firstPage, ByteBuf data) {
+      digest.pages(region, firstPage, data);
+    }
+  }
+
+  private static byte[] text() {
+    byte[] words = "the page is read after its mark was cleared ".getBytes(StandardCharsets.UTF_8);
+    byte[] text = new byte[PAGES * PageBatch.PAGE_BYTES];
+    Random order = new Random(1);
+    for (int at = 0; at < text.length; at++) {
+      text[at] = words[order.nextInt(8) == 0 ? order.nextInt(words.length) : at % words.length];
+    }
+    return text;
+  }
+
+  private static byte[] random() {
+    byte[] noise = new byte[PAGES * PageBatch.PAGE_BYTES];
+    new Random(2).nextBytes(noise);
+    return noise;
+  }
+
+  /** Every other page is zero. */
+  private static byte[] mixed() {
+    byte[] mixed = random();
+    for (int page = 0; page < PAGES; page += 2) {
+      int at = page * PageBatch.PAGE_BYTES;
+      Arrays.fill(mixed, at, at + PageBatch.PAGE_BYTES, (byte) 0);
+    }
+    return mixed;
+  }
+}

@@ -1,0 +1,72 @@
+package io.pageferry.protocol.page;
+
+/** What went out, counted by whoever encodes. Plain numbers, owned by one thread at a time. */
+public final class PageTally {
+  private long zero;
+  private long raw;
+  private long lz4;
+  private long frames;
+  private long wireBytes;
+
+  void zero(long pages) {
+    zero += pages;
+  }
+
+  void raw(long pages) {
+    raw += pages;
+  }
+
+  void lz4(long pages) {
+    lz4 += pages;
+  }
+
+  void frame(int bytes) {
+    frames++;
+    wireBytes += bytes;
+  }
+
+  /** Pages that were all zero. */
+  public long zero() {
+    return zero;
+  }
+
+  /** Pages sent as they are. */
+  public long raw() {
+    return raw;
+  }
+
+  /** Pages sent compressed. */
+  public long lz4() {
+    return lz4;
+  }
+
+  /** All pages. */
+  public long pages() {
+    return zero + raw + lz4;
+  }
+
+  /** Frames, each with its header. */
+  public long frames() {
+    return frames;
+  }
+
+  /** Bytes of all frames, headers included, before TLS. */
+  public long wireBytes() {
+    return wireBytes;
+  }
+
+  /** Adds another tally to this one. */
+  public void add(PageTally other) {
+    zero += other.zero;
+    raw += other.raw;
+    lz4 += other.lz4;
+    frames += other.frames;
+    wireBytes += other.wireBytes;
+  }
+
+  @Override
+  public String toString() {
+    return "%d zero, %d raw, %d lz4 in %d frames, %d bytes"
+        .formatted(zero, raw, lz4, frames, wireBytes);
+  }
+}

@@ -1,0 +1,200 @@
+package io.pageferry.protocol;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.code_intelligence.jazzer.junit.FuzzTest;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.buffer.UnpooledByteBufAllocator;
+import io.netty.channel.embedded.EmbeddedChannel;
+import io.pageferry.protocol.frame.Crc32c;
+import io.pageferry.protocol.frame.Frame;
+import io.pageferry.protocol.frame.FrameDecoder;
+import io.pageferry.protocol.frame.FrameHeader;
+import io.pageferry.protocol.frame.FrameType;
+import io.pageferry.protocol.frame.ProtocolException;
+import io.pageferry.protocol.message.Capabilities;
+import io.pageferry.protocol.message.Message;
+import io.pageferry.protocol.message.MessageCodec;
+import io.pageferry.protocol.page.ImageLayout;
+import io.pageferry.protocol.page.PageDecoder;
+import io.pageferry.protocol.page.PageSink;
+import java.io.IOException;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Hostile bytes for each decoder. The {@link FuzzTest}s replay their inputs in a normal test run
+ * and search for new ones with {@code JAZZER_FUZZ=1}; the seeded walks beside them feed the same
+ * three properties with a bounded number of inputs in every run.
+ */
+class WireFuzzTest {
+  private static final int WALKS = 20_000;
+  private static final List<FrameType> TYPES = List.of(FrameType.values());
+  private static final ImageLayout LAYOUT =
+      new ImageLayout(
+          List.of(new ImageLayout.Region("a", 64), new ImageLayout.Region("b", 1L << 33)));
+
+  @FuzzTest
+  void frames(byte[] data) {
+    decodeFrames(data, 1 + data.length / 3);
+  }
+
+  @FuzzTest
+  void messages(byte[] data) {
+    if (data.length > 0) {
+      decodeMessage(data[0], java.util.Arrays.copyOfRange(data, 1, data.length));
+    }
+  }
+
+  @FuzzTest
+  void pages(byte[] data) throws IOException {
+    decodePages(data);
+  }
+
+  @Test
+  void framesOfRandomAndDamagedStreams() {
+    Random random = new Random(1);
+    for (int walk = 0; walk < WALKS; walk++) {
+      ByteBuf stream = Unpooled.buffer();
+      for (int frame = random.nextInt(4); frame >= 0; frame--) {
+        byte[] payload = structured(random, random.nextInt(40));
+        int at = stream.writerIndex();
+        stream.writeZero(FrameHeader.BYTES).writeBytes(payload);
+        int crc = Crc32c.of(stream, at + FrameHeader.BYTES, payload.length);
+        FrameType type = TYPES.get(random.nextInt(TYPES.size()));
+        FrameHeader.write(stream, at, type, payload.length, crc);
+      }
+      if (random.nextBoolean()) {
+        int at = random.nextInt(stream.writerIndex());
+        stream.setByte(at, random.nextInt());
+      }
+      byte[] data = new byte[stream.readableBytes()];
+      stream.readBytes(data);
+      decodeFrames(data, 1 + random.nextInt(50));
+    }
+  }
+
+  @Test
+  void messagesOfRandomBytes() {
+    Random random = new Random(2);
+    for (int walk = 0; walk < WALKS; walk++) {
+      decodeMessage(random.nextInt(1, 22), structured(random, random.nextInt(100)));
+    }
+  }
+
+  @Test
+  void pagesOfRandomBytes() throws IOException {
+    Random random = new Random(3);
+    for (int walk = 0; walk < WALKS; walk++) {
+      ByteBuf out = Unpooled.buffer();
+      int runs = random.nextInt(4);
+      out.writeIntLE(random.nextInt(3)).writeShortLE(random.nextInt(3)).writeShortLE(runs);
+      long first = 0;
+      for (int run = 0; run < runs; run++) {
+        int encoding = random.nextInt(5);
+        int count = random.nextInt(4);
+        int length =
+            switch (encoding) {
+              case 1 -> random.nextInt(20) / 19;
+              case 2 -> count * 4096;
+              default -> random.nextInt(60);
+            };
+        byte[] data = new byte[length];
+        random.nextBytes(data);
+        out.writeLongLE(first).writeIntLE(count).writeByte(encoding).writeZero(3);
+        out.writeIntLE(length).writeBytes(data);
+        first += count + random.nextInt(10);
+      }
+      if (random.nextBoolean()) {
+        out.setByte(random.nextInt(out.writerIndex()), random.nextInt());
+      }
+      byte[] data = new byte[out.readableBytes()];
+      out.readBytes(data);
+      decodePages(data);
+    }
+  }
+
+  /** Nothing but a ProtocolException, and no buffer is left, however the stream is cut. */
+  private static void decodeFrames(byte[] data, int cut) {
+    UnpooledByteBufAllocator allocator = new UnpooledByteBufAllocator(true);
+    EmbeddedChannel channel = new EmbeddedChannel(new FrameDecoder(4096));
+    channel.config().setAllocator(allocator);
+    for (int at = 0; at < data.length; at += cut) {
+      int length = Math.min(cut, data.length - at);
+      ByteBuf read = allocator.directBuffer(length).writeBytes(data, at, length);
+      try {
+        channel.writeInbound(read);
+      } catch (Exception e) {
+        assertThat(e).isInstanceOf(ProtocolException.class);
+      }
+      for (Frame frame = channel.readInbound(); frame != null; frame = channel.readInbound()) {
+        assertThat(frame.payload().readableBytes()).isLessThanOrEqualTo(4096);
+        frame.release();
+      }
+    }
+    channel.finishAndReleaseAll();
+    assertThat(allocator.metric().usedDirectMemory()).isZero();
+  }
+
+  /** Nothing but a ProtocolException; and what is read can be written and read again. */
+  private static void decodeMessage(int code, byte[] data) {
+    try {
+      FrameType type = FrameType.of(code);
+      Message message = MessageCodec.decode(type, Unpooled.wrappedBuffer(data));
+      ByteBuf out = Unpooled.buffer();
+      MessageCodec.encode(message, out);
+      assertThat(MessageCodec.decode(type, out)).isEqualTo(message);
+    } catch (ProtocolException e) {
+      assertThat(e.getMessage()).isNotEmpty();
+    }
+  }
+
+  /** Nothing but a ProtocolException; the sink hears only of pages that the image has. */
+  private static void decodePages(byte[] data) throws IOException {
+    UnpooledByteBufAllocator allocator = new UnpooledByteBufAllocator(true);
+    ByteBuf payload = allocator.directBuffer(Math.max(1, data.length)).writeBytes(data);
+    try {
+      new PageDecoder(LAYOUT, allocator, Capabilities.CURRENT).decode(payload, new Bounded());
+    } catch (ProtocolException e) {
+      assertThat(e.getMessage()).isNotEmpty();
+    } finally {
+      payload.release();
+    }
+    assertThat(allocator.metric().usedDirectMemory()).isZero();
+  }
+
+  /** Random bytes in which small numbers and zeros are more frequent than elsewhere. */
+  private static byte[] structured(Random random, int length) {
+    byte[] bytes = new byte[length];
+    random.nextBytes(bytes);
+    int sparse = random.nextInt(4);
+    for (int i = 0; i < length; i++) {
+      if (random.nextInt(4) < sparse) {
+        bytes[i] = (byte) random.nextInt(3);
+      }
+    }
+    return bytes;
+  }
+
+  private static final class Bounded implements PageSink {
+    @Override
+    public void zero(int round, int region, long firstPage, long count) {
+      check(round, region, firstPage, count);
+    }
+
+    @Override
+    public void pages(int round, int region, long firstPage, ByteBuf data) {
+      assertThat(data.readableBytes() % 4096).isZero();
+      check(round, region, firstPage, data.readableBytes() / 4096);
+    }
+
+    private static void check(int round, int region, long firstPage, long count) {
+      assertThat(round).isPositive();
+      assertThat(firstPage).isNotNegative();
+      assertThat(count).isPositive();
+      assertThat(firstPage + count).isLessThanOrEqualTo(LAYOUT.regions().get(region).pages());
+    }
+  }
+}

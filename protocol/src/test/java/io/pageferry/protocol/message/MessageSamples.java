@@ -1,0 +1,118 @@
+package io.pageferry.protocol.message;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.UUID;
+
+/** One message of each type with the bytes of its payload, written out by hand. */
+final class MessageSamples {
+  static final UUID MIGRATION = UUID.fromString("00112233-4455-6677-8899-aabbccddeeff");
+  private static final String MIGRATION_BYTES = "00112233445566778899aabbccddeeff";
+  private static final String CAPABILITIES = "0300000000000000";
+  private static final String LIMITS = "00001000" + "1000" + "0004";
+
+  /** A message and its payload in hexadecimal. */
+  record Sample(Message message, String hex) {}
+
+  private MessageSamples() {}
+
+  static List<Sample> all() {
+    return List.of(
+        new Sample(
+            new Hello(
+                new VersionRange(1, 2),
+                ChannelRole.DATA,
+                Capabilities.CURRENT,
+                Limits.CURRENT,
+                "pf 0.1",
+                MIGRATION,
+                token(0xA5),
+                3),
+            "50474659" // P G F Y
+                + "0100" // lowest version 1
+                + "0200" // highest version 2
+                + "02" // DATA
+                + "00"
+                + "0300" // channel 3
+                + CAPABILITIES
+                + LIMITS
+                + MIGRATION_BYTES
+                + "20" // 32 bytes of token
+                + "a5".repeat(32)
+                + "06" // 6 bytes of name
+                + "706620302e31"),
+        new Sample(
+            new Welcome(1, Capabilities.CURRENT, Limits.CURRENT, "pf"),
+            "0100" + "0000" + CAPABILITIES + LIMITS + "02" + "7066"),
+        new Sample(
+            new Offer(
+                MIGRATION,
+                "demo",
+                MigrationMode.PRECOPY,
+                List.of(new RegionOffer("ram", 0x20000000L)),
+                4,
+                true,
+                300_000),
+            MIGRATION_BYTES
+                + "01" // PRECOPY
+                + "01" // reread both images
+                + "0400" // four data channels
+                + "e093040000000000" // 300,000 µs
+                + "04"
+                + "64656d6f" // demo
+                + "0100" // one region
+                + "03"
+                + "72616d" // ram
+                + "0000002000000000"), // 512 MiB
+        new Sample(
+            new Accepted(List.of(token(1), token(2)), 12_000),
+            "e02e000000000000" + "0200" + "01".repeat(32) + "02".repeat(32)),
+        new Sample(new RoundBegin(2, true, 258), "02000000" + "01" + "000000" + "0201000000000000"),
+        new Sample(new RoundEnd(2, 258), "02000000" + "00000000" + "0201000000000000"),
+        new Sample(new RoundLanded(2, 258), "02000000" + "00000000" + "0201000000000000"),
+        new Sample(
+            new DirtySummary(2, 1, 7, List.of(new PageSpan(16, 5), new PageSpan(0x100000000L, 2))),
+            "02000000"
+                + "0100" // region 1
+                + "0200" // two spans
+                + "0700000000000000"
+                + "1000000000000000"
+                + "0500000000000000"
+                + "0000000001000000"
+                + "0200000000000000"),
+        new Sample(
+            new DeviceState(256, true, new byte[] {1, 2, 3}),
+            "0001000000000000" + "01" + "000000" + "03000000" + "010203"),
+        new Sample(
+            new DigestValue(0x0102030405060708L, -2, true),
+            "0807060504030201" + "feffffffffffffff" + "01" + "00000000000000"),
+        new Sample(
+            new Prepared(true, 0x0102030405060708L, -2),
+            "0807060504030201" + "feffffffffffffff" + "01" + "00000000000000"),
+        new Sample(new Commit(), ""),
+        new Sample(
+            new Started(1, 2, 3, 4, 5),
+            "0100000000000000"
+                + "0200000000000000"
+                + "0300000000000000"
+                + "0400000000000000"
+                + "0500000000000000"),
+        new Sample(
+            new Abort(AbortReason.NO_MEMORY, "no memory: ½"),
+            "0b00" + "0d00" + "6e6f206d656d6f72793a20c2bd"),
+        new Sample(new KeepAlive(1), "0100000000000000"),
+        new Sample(new OwnershipQuery(MIGRATION), MIGRATION_BYTES),
+        new Sample(
+            new Ownership(MIGRATION, OwnershipState.TAKEN_OVER),
+            MIGRATION_BYTES + "04" + "00000000000000"),
+        new Sample(new Reclaim(MIGRATION), MIGRATION_BYTES),
+        new Sample(new Goodbye(), ""),
+        new Sample(new Progress(258), "0201000000000000"));
+  }
+
+  static byte[] token(int fill) {
+    byte[] token = new byte[Hello.TOKEN_BYTES];
+    Arrays.fill(token, (byte) fill);
+    return token;
+  }
+}

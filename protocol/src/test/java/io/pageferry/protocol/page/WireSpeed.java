@@ -1,0 +1,162 @@
+package io.pageferry.protocol.page;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.PooledByteBufAllocator;
+import io.pageferry.protocol.frame.Crc32c;
+import io.pageferry.protocol.frame.FrameHeader;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+
+/**
+ * Prints how fast the stages of a page's way are, each for itself on one thread: memory per second
+ * of processor time (so that a busy machine does not blur it), medians of seven runs of 0.4 s. To
+ * be run by hand, with the test class path.
+ */
+public final class WireSpeed {
+  private static final int PAGES = PageBatch.MAX_PAGES;
+  private static final int BYTES = PAGES * PageBatch.PAGE_BYTES;
+  private static final int RUNS = 7;
+  private static final long RUN_NANOS = 400_000_000;
+  private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+
+  /** One pass over {@link #BYTES} of memory. */
+  private interface Pass {
+    void run() throws IOException;
+  }
+
+  private WireSpeed() {}
+
+  public static void main(String[] args) throws IOException {
+    PooledByteBufAllocator allocator = PooledByteBufAllocator.DEFAULT;
+    Random random = new Random(1);
+    List<byte[]> noise = new ArrayList<>();
+    List<byte[]> text = new ArrayList<>();
+    List<byte[]> zero = new ArrayList<>();
+    List<byte[]> mixed = new ArrayList<>();
+    for (int i = 0; i < PAGES; i++) {
+      noise.add(PageFixture.noise(random));
+      text.add(PageFixture.text(random));
+      zero.add(PageFixture.zero());
+      mixed.add(i % 8 == 0 ? PageFixture.zero() : PageFixture.noise(random));
+    }
+    ImageLayout layout = PageFixture.layout(PAGES);
+    ImageDigest digest = new ImageDigest(layout);
+    ImageDigest.Stripe stripe = digest.stripe();
+    PageTally tally = new PageTally();
+    PageEncoder plain = new PageEncoder(allocator, false);
+    PageEncoder compressing = new PageEncoder(allocator, true);
+    ByteBuf zeroPages = PageFixture.snapshot(plain, zero);
+    ByteBuf noisePages = PageFixture.snapshot(plain, noise);
+    ByteBuf textPages = PageFixture.snapshot(plain, text);
+    MemorySegment zeroMemory = MemorySegment.ofBuffer(zeroPages.nioBuffer());
+
+    measure("copy of memory", () -> filled(plain, noisePages).release());
+    measure(
+        "zero scan",
+        () -> {
+          if (!ZeroPages.isZero(zeroMemory, 0, BYTES)) {
+            throw new IOException("not zero");
+          }
+        });
+    measure("digest of changing pages", () -> stripe.pages(0, 0, noisePages));
+    int[] crc = {0};
+    measure("CRC32C", () -> crc[0] ^= Crc32c.of(noisePages, noisePages.readerIndex(), BYTES));
+    measure(
+        "encode zero (copy into the snapshot included)",
+        () -> encode(plain, zeroPages, stripe, tally).release());
+    measure(
+        "encode raw (copy into the snapshot included)",
+        () -> encode(plain, noisePages, stripe, tally).release());
+    ByteBuf mixedPages = PageFixture.snapshot(plain, mixed);
+    measure(
+        "encode 7/8 raw, 1/8 zero (copy included)",
+        () -> encode(plain, mixedPages, stripe, tally).release());
+    measure(
+        "encode incompressible with LZ4 allowed (copy included)",
+        () -> encode(compressing, noisePages, stripe, tally).release());
+    PageTally textTally = new PageTally();
+    measure(
+        "encode text with LZ4 (copy included)",
+        () -> encode(compressing, textPages, stripe, textTally).release());
+    System.out.printf(
+        "  text: %d of %d pages by LZ4, %.3f of the size%n",
+        textTally.lz4(),
+        textTally.pages(),
+        textTally.wireBytes() / (textTally.pages() * (double) PageBatch.PAGE_BYTES));
+    PageDecoder decoder = new PageDecoder(layout, allocator, PageFixture.ALL);
+    ImageDigest landed = new ImageDigest(layout);
+    PageSink sink = sink(landed.stripe());
+    measure(
+        "encode and decode text with LZ4, both digests",
+        () -> {
+          ByteBuf frame = encode(compressing, textPages, stripe, tally);
+          decoder.decode(frame.skipBytes(FrameHeader.BYTES), sink);
+          frame.release();
+        });
+    ByteBuf textFrame = encode(compressing, textPages, stripe, tally).skipBytes(FrameHeader.BYTES);
+    PageSink nowhere = new Nowhere();
+    measure("decode text with LZ4", () -> decoder.decode(textFrame, nowhere));
+    System.out.println(crc[0] + " " + digest.value() + " " + landed.value() + " " + tally);
+  }
+
+  private static ByteBuf encode(
+      PageEncoder encoder, ByteBuf pages, ImageDigest.Stripe stripe, PageTally tally) {
+    return encoder.encode(1, PageRuns.of(0, 0, PAGES), filled(encoder, pages), stripe, tally);
+  }
+
+  /** A snapshot with these pages; the copy stands for the read from the image. */
+  private static ByteBuf filled(PageEncoder encoder, ByteBuf pages) {
+    ByteBuf snapshot = encoder.snapshotBuffer(PAGES);
+    snapshot.writeBytes(pages, pages.readerIndex(), BYTES);
+    return snapshot;
+  }
+
+  private static PageSink sink(ImageDigest.Stripe stripe) {
+    return new PageSink() {
+      @Override
+      public void zero(int round, int region, long firstPage, long count) {
+        stripe.zero(region, firstPage, count);
+      }
+
+      @Override
+      public void pages(int round, int region, long firstPage, ByteBuf data) {
+        stripe.pages(region, firstPage, data);
+      }
+    };
+  }
+
+  private static void measure(String what, Pass pass) throws IOException {
+    double[] rates = new double[RUNS];
+    for (int run = -2; run < RUNS; run++) {
+      long begin = THREADS.getCurrentThreadCpuTime();
+      long end;
+      long passes = 0;
+      do {
+        for (int i = 0; i < 10; i++) {
+          pass.run();
+        }
+        passes += 10;
+        end = THREADS.getCurrentThreadCpuTime();
+      } while (end - begin < RUN_NANOS);
+      if (run >= 0) {
+        rates[run] = passes * (double) BYTES / (end - begin);
+      }
+    }
+    Arrays.sort(rates);
+    System.out.printf("%-58s %6.2f GB/s%n", what, rates[RUNS / 2]);
+  }
+
+  private static final class Nowhere implements PageSink {
+    @Override
+    public void zero(int round, int region, long firstPage, long count) {}
+
+    @Override
+    public void pages(int round, int region, long firstPage, ByteBuf data) {}
+  }
+}
