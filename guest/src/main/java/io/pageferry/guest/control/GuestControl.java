@@ -1,0 +1,63 @@
+package io.pageferry.guest.control;
+
+import io.pageferry.guest.handover.HandoverMode;
+import java.nio.file.Path;
+import java.util.Optional;
+
+/**
+ * Steers one guest. Blocking; every call ends within the control's timeout. One thread at a time,
+ * except {@link #close}, which any thread may call and which makes a waiting call fail.
+ *
+ * <p>A {@link GuestControlException} of {@link #pause} or {@link #resume} leaves open whether the
+ * guest obeyed: ask for {@link #status} before deciding anything.
+ */
+public interface GuestControl extends AutoCloseable {
+  /** The largest device state that is saved or loaded: 32 MiB. */
+  int MAX_DEVICE_STATE = 32 << 20;
+
+  GuestStatus status() throws GuestControlException;
+
+  /** Returns when no instruction of the guest runs any more. A paused guest stays paused. */
+  void pause() throws GuestControlException;
+
+  /** Lets the guest run. */
+  void resume() throws GuestControlException;
+
+  /**
+   * Runs the code that {@link #pause}, {@link #saveDeviceState}, {@link #loadDeviceState} and
+   * {@link #resume} will run and makes what they will need, without changing the guest. Worth it
+   * when the next of these calls is the first of this process: class loading would add tens of
+   * milliseconds to the downtime.
+   */
+  void warmUp() throws GuestControlException;
+
+  /**
+   * Registers and devices of the paused guest, without its memory; once a pause, as QEMU has it (a
+   * guest that went on and was paused again may be saved again).
+   *
+   * @return at most {@link #MAX_DEVICE_STATE} bytes, opaque
+   */
+  byte[] saveDeviceState() throws GuestControlException;
+
+  /**
+   * Loads what {@link #saveDeviceState} returned on the other host into a guest that waits for it.
+   * Returns when the guest is ready to {@link #resume}.
+   */
+  void loadDeviceState(byte[] state) throws GuestControlException;
+
+  /**
+   * Asks the guest to hand over a userfaultfd on its memory to the socket that listens at {@code
+   * socket}.
+   */
+  void requestHandover(Path socket, HandoverMode mode) throws GuestControlException;
+
+  /** What the demo guest says about itself; empty for any other guest. */
+  Optional<GuestTicks> ticks() throws GuestControlException;
+
+  /** Ends the guest; returns when it took the command. */
+  void quit() throws GuestControlException;
+
+  /** Lets go of the guest, which runs on as it is. */
+  @Override
+  void close();
+}

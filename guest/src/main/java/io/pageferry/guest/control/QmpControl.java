@@ -1,0 +1,269 @@
+package io.pageferry.guest.control;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.pageferry.guest.description.ControlDescription;
+import io.pageferry.guest.handover.HandoverMode;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Steers a guest by QMP: the demo guest, or QEMU with its memory in a shared file. QEMU must have
+ * been started with {@code -S -incoming defer} on the target.
+ *
+ * <p>Device state goes through a private Unix socket with QEMU's {@code migrate} and {@code
+ * migrate-incoming}; the capability {@code x-ignore-shared} keeps the memory out of it. {@code
+ * return-path} stays off: between saving and loading nobody is there to answer on it, so what
+ * became of the load is asked on the loading side.
+ */
+public final class QmpControl implements GuestControl {
+  /** How long to wait for an event before asking again; a guest need not send events. */
+  private static final Duration[] ASK_AGAIN = {
+    Duration.ofMillis(2), Duration.ofMillis(10), Duration.ofMillis(50), Duration.ofMillis(200)
+  };
+
+  private final QmpClient client;
+  private final Duration timeout;
+  private @Nullable DeviceStateExchange exchange;
+
+  private QmpControl(QmpClient client, Duration timeout) {
+    this.client = client;
+    this.timeout = timeout;
+  }
+
+  /** Connects as a guest description says. */
+  public static QmpControl connect(ControlDescription control) throws GuestControlException {
+    return connect(control.qmp(), control.timeout());
+  }
+
+  /**
+   * Connects.
+   *
+   * @param timeout for connecting, and afterwards for each call
+   */
+  public static QmpControl connect(Path socket, Duration timeout) throws GuestControlException {
+    QmpControl control = new QmpControl(QmpClient.connect(socket, timeout), timeout);
+    boolean ready = false;
+    try {
+      control.enableCapability("events");
+      control.enableCapability("x-ignore-shared");
+      ready = true;
+      return control;
+    } finally {
+      if (!ready) {
+        control.close();
+      }
+    }
+  }
+
+  @Override
+  public GuestStatus status() throws GuestControlException {
+    JsonNode status = execute("query-status");
+    return new GuestStatus(
+        status.path("running").asBoolean(), status.path("status").asText("unknown"));
+  }
+
+  @Override
+  public void pause() throws GuestControlException {
+    // QEMU sends the event STOP before block I/O is drained; only the reply says that all is quiet.
+    execute("stop");
+  }
+
+  @Override
+  public void resume() throws GuestControlException {
+    execute("cont");
+  }
+
+  @Override
+  public void warmUp() throws GuestControlException {
+    exchange().rehearse(timeout);
+    for (int i = 0; i < 20; i++) {
+      status();
+      migration();
+    }
+    client.awaitEvent(event -> false, Duration.ofNanos(1));
+  }
+
+  @Override
+  public byte[] saveDeviceState() throws GuestControlException {
+    long deadline = System.nanoTime() + timeout.toNanos();
+    client.clearEvents();
+    try (DeviceStateExchange.Saving saving = exchange().startSaving()) {
+      execute("migrate", saving.uri());
+      byte[] state = saving.await(left(deadline, "save its device state"));
+      awaitMigration(deadline, "save its device state");
+      return state;
+    }
+  }
+
+  @Override
+  public void loadDeviceState(byte[] state) throws GuestControlException {
+    if (state.length > MAX_DEVICE_STATE) {
+      throw new GuestControlException(
+          "device state of " + state.length + " bytes, more than " + MAX_DEVICE_STATE);
+    }
+    long deadline = System.nanoTime() + timeout.toNanos();
+    client.clearEvents();
+    try (DeviceStateExchange.Loading loading = exchange().startLoading()) {
+      execute("migrate-incoming", loading.uri());
+      loading.send(state, left(deadline, "take its device state"));
+      awaitMigration(deadline, "load its device state");
+    }
+  }
+
+  @Override
+  public void requestHandover(Path socket, HandoverMode mode) throws GuestControlException {
+    ObjectNode arguments = QmpJson.object();
+    arguments.put("path", socket.toAbsolutePath().toString());
+    arguments.put("mode", mode.name().toLowerCase(Locale.ROOT).replace('_', '-'));
+    client.execute("x-pageferry-handover", arguments, timeout);
+  }
+
+  @Override
+  public Optional<GuestTicks> ticks() throws GuestControlException {
+    return ask("x-pageferry-ticks", QmpJson.object(), timeout);
+  }
+
+  /** Like {@link #ticks}; afterwards the longest gap is measured anew. */
+  public Optional<GuestTicks> ticksAndResetLongestGap() throws GuestControlException {
+    ObjectNode arguments = QmpJson.object();
+    arguments.put("reset-longest-gap", true);
+    return ask("x-pageferry-ticks", arguments, timeout);
+  }
+
+  /**
+   * Has the demo guest check every page of its memory now; empty for any other guest.
+   *
+   * @param limit how long that may take; about 0.3 s a GiB, and as long again when it runs
+   */
+  public Optional<GuestTicks> verify(Duration limit) throws GuestControlException {
+    return ask("x-pageferry-verify", QmpJson.object(), limit);
+  }
+
+  @Override
+  public void quit() throws GuestControlException {
+    try {
+      execute("quit");
+    } catch (QmpErrorException e) {
+      throw e;
+    } catch (GuestControlException e) {
+      // A guest that ends at once may take the connection with it before its answer is out.
+      if (client.isOpen()) {
+        throw e;
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    client.close();
+    DeviceStateExchange made;
+    synchronized (this) {
+      made = exchange;
+      exchange = null;
+    }
+    if (made != null) {
+      made.close();
+    }
+  }
+
+  private JsonNode execute(String command) throws GuestControlException {
+    return client.execute(command, QmpJson.object(), timeout);
+  }
+
+  private void execute(String command, String uri) throws GuestControlException {
+    ObjectNode arguments = QmpJson.object();
+    arguments.put("uri", uri);
+    client.execute(command, arguments, timeout);
+  }
+
+  /** A guest that does not know the capability does without it. */
+  private void enableCapability(String name) throws GuestControlException {
+    ObjectNode arguments = QmpJson.object();
+    ArrayNode capabilities = arguments.putArray("capabilities");
+    capabilities.addObject().put("capability", name).put("state", true);
+    try {
+      client.execute("migrate-set-capabilities", arguments, timeout);
+    } catch (QmpErrorException e) {
+      // "events" only saves asking again; without "x-ignore-shared" saving fails on its size limit.
+    }
+  }
+
+  private synchronized DeviceStateExchange exchange() throws GuestControlException {
+    if (exchange == null) {
+      exchange = DeviceStateExchange.open();
+    }
+    return exchange;
+  }
+
+  private JsonNode migration() throws GuestControlException {
+    return execute("query-migrate");
+  }
+
+  private void awaitMigration(long deadline, String what) throws GuestControlException {
+    for (int attempt = 0; ; attempt++) {
+      JsonNode migration = migration();
+      switch (migration.path("status").asText("none")) {
+        case "completed" -> {
+          return;
+        }
+        case "failed", "cancelled", "cancelling" ->
+            throw new GuestControlException(
+                "the guest could not "
+                    + what
+                    + ": "
+                    + migration.path("error-desc").asText("it does not say why"));
+        default -> {
+          Duration pause = ASK_AGAIN[Math.min(attempt, ASK_AGAIN.length - 1)];
+          Duration left = left(deadline, what);
+          client.awaitEvent(QmpControl::endsMigration, pause.compareTo(left) < 0 ? pause : left);
+        }
+      }
+    }
+  }
+
+  private static boolean endsMigration(QmpEvent event) {
+    String status = event.data().path("status").asText();
+    return event.name().equals("MIGRATION")
+        && (status.equals("completed") || status.equals("failed"));
+  }
+
+  private Duration left(long deadline, String what) throws GuestControlException {
+    long nanos = deadline - System.nanoTime();
+    if (nanos <= 0) {
+      throw new GuestControlException(
+          "the guest did not " + what + " within " + timeout.toMillis() + " ms");
+    }
+    return Duration.ofNanos(nanos);
+  }
+
+  private Optional<GuestTicks> ask(String command, ObjectNode arguments, Duration limit)
+      throws GuestControlException {
+    JsonNode ticks;
+    try {
+      ticks = client.execute(command, arguments, limit);
+    } catch (QmpErrorException e) {
+      if (e.commandUnknown()) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+    JsonNode fault = ticks.path("firstFault");
+    return Optional.of(
+        new GuestTicks(
+            ticks.path("running").asBoolean(),
+            ticks.path("ticks").asLong(),
+            ticks.path("handoverGapMicros").asLong(),
+            ticks.path("longestGapMicros").asLong(),
+            ticks.path("operations").asLong(),
+            ticks.path("operationsPerSecond").asLong(),
+            ticks.path("pagesChecked").asLong(),
+            ticks.path("faultsFound").asLong(),
+            fault.isTextual() ? Optional.of(fault.asText()) : Optional.empty(),
+            ticks.path("pagesVerified").asLong()));
+  }
+}

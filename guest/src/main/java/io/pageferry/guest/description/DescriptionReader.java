@@ -1,0 +1,268 @@
+package io.pageferry.guest.description;
+
+import io.pageferry.guest.units.ByteSize;
+import io.pageferry.guest.units.TimeSpan;
+import io.pageferry.guest.units.UnitFormatException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/** Makes a {@link GuestDescription} of its file; every complaint names file and line. */
+final class DescriptionReader {
+  private static final int PAGE = 4096;
+  private static final int MAX_REGIONS = 64;
+  private static final int MAX_LAUNCH_WORDS = 1024;
+  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}");
+
+  private static final List<String> GUEST_KEYS =
+      List.of("name", "memory", "control", "tracking", "launch", "log", "afterwards");
+  private static final List<String> REGION_KEYS = List.of("name", "path", "size");
+  private static final List<String> CONTROL_KEYS = List.of("qmp", "timeout");
+
+  private final Path file;
+  private final Path folder;
+
+  DescriptionReader(Path file) {
+    this.file = file.toAbsolutePath().normalize();
+    Path parent = this.file.getParent();
+    this.folder = parent == null ? this.file : parent;
+  }
+
+  GuestDescription read() throws DescriptionException {
+    YamlNode root = new YamlFile(file).read();
+    if (!(root instanceof YamlNode.Mapping guest)) {
+      throw fault(
+          root, "a guest description is a mapping that begins with 'name:', not " + root.kind());
+    }
+    refuseUnknown(guest, GUEST_KEYS, "guest");
+    String name = name(required(guest, "name", "guest"), "guest");
+    List<MemoryDescription> memory = memory(required(guest, "memory", "guest"));
+    ControlDescription control = control(required(guest, "control", "guest"));
+    YamlNode tracking = optional(guest, "tracking");
+    YamlNode launch = optional(guest, "launch");
+    YamlNode log = optional(guest, "log");
+    YamlNode afterwards = optional(guest, "afterwards");
+    return new GuestDescription(
+        file,
+        name,
+        memory,
+        control,
+        tracking == null ? Tracking.AUTO : choice(tracking, "tracking", Tracking.class),
+        launch == null ? List.of() : launch(launch),
+        log == null ? Optional.empty() : Optional.of(path(log, "log")),
+        afterwards == null ? Afterwards.QUIT : choice(afterwards, "afterwards", Afterwards.class));
+  }
+
+  private List<MemoryDescription> memory(YamlNode node) throws DescriptionException {
+    if (!(node instanceof YamlNode.Sequence sequence)) {
+      throw fault(node, "'memory' is a list of regions, each with a path, not " + node.kind());
+    }
+    int count = sequence.items().size();
+    if (count == 0 || count > MAX_REGIONS) {
+      throw fault(node, "a guest has 1 to " + MAX_REGIONS + " memory regions, not " + count);
+    }
+    List<MemoryDescription> regions = new ArrayList<>();
+    Set<String> names = new HashSet<>();
+    Set<Path> paths = new HashSet<>();
+    for (YamlNode item : sequence.items()) {
+      if (!(item instanceof YamlNode.Mapping region)) {
+        throw fault(item, "a memory region is a mapping with a path, not " + item.kind());
+      }
+      refuseUnknown(region, REGION_KEYS, "memory region");
+      YamlNode nameNode = optional(region, "name");
+      String name = nameNode == null ? "region" + regions.size() : name(nameNode, "memory region");
+      if (!names.add(name)) {
+        throw fault(item, "two memory regions are called '" + name + "'");
+      }
+      Path path = path(required(region, "path", "memory region"), "path");
+      if (!paths.add(path)) {
+        throw fault(item, "two memory regions have the path " + path);
+      }
+      YamlNode size = optional(region, "size");
+      regions.add(
+          new MemoryDescription(
+              name, path, size == null ? OptionalLong.empty() : OptionalLong.of(size(size))));
+    }
+    return regions;
+  }
+
+  private long size(YamlNode node) throws DescriptionException {
+    long bytes;
+    try {
+      bytes = ByteSize.parse(text(node, "size"));
+    } catch (UnitFormatException e) {
+      throw fault(node, sentence(e));
+    }
+    if (bytes == 0 || bytes % PAGE != 0) {
+      throw fault(
+          node,
+          "size "
+              + text(node, "size")
+              + " is "
+              + bytes
+              + " bytes, which is not a positive multiple of the page size 4096");
+    }
+    return bytes;
+  }
+
+  private ControlDescription control(YamlNode node) throws DescriptionException {
+    if (!(node instanceof YamlNode.Mapping control)) {
+      throw fault(node, "'control' is a mapping with the key qmp, not " + node.kind());
+    }
+    refuseUnknown(control, CONTROL_KEYS, "control");
+    YamlNode qmpNode = required(control, "qmp", "control");
+    Path qmp = path(qmpNode, "qmp");
+    int length = qmp.toString().getBytes(StandardCharsets.UTF_8).length;
+    if (length > ControlDescription.MAX_SOCKET_PATH) {
+      throw fault(
+          qmpNode,
+          "the path of a Unix socket has at most "
+              + ControlDescription.MAX_SOCKET_PATH
+              + " bytes, "
+              + qmp
+              + " has "
+              + length);
+    }
+    YamlNode timeout = optional(control, "timeout");
+    return new ControlDescription(
+        qmp, timeout == null ? ControlDescription.DEFAULT_TIMEOUT : timeout(timeout));
+  }
+
+  private Duration timeout(YamlNode node) throws DescriptionException {
+    Duration timeout;
+    try {
+      timeout = TimeSpan.parse(text(node, "timeout"));
+    } catch (UnitFormatException e) {
+      throw fault(node, sentence(e));
+    }
+    if (timeout.compareTo(Duration.ofMillis(10)) < 0
+        || timeout.compareTo(Duration.ofHours(1)) > 0) {
+      throw fault(node, "a timeout is 10ms to 1h, not " + text(node, "timeout"));
+    }
+    return timeout;
+  }
+
+  private List<String> launch(YamlNode node) throws DescriptionException {
+    if (!(node instanceof YamlNode.Sequence sequence)) {
+      throw fault(
+          node, "'launch' is a list, the program and then each argument, not " + node.kind());
+    }
+    int count = sequence.items().size();
+    if (count == 0 || count > MAX_LAUNCH_WORDS) {
+      throw fault(node, "'launch' has 1 to " + MAX_LAUNCH_WORDS + " words, not " + count);
+    }
+    List<String> words = new ArrayList<>();
+    for (YamlNode item : sequence.items()) {
+      words.add(text(item, "launch"));
+    }
+    String program = words.getFirst();
+    if (program.isBlank()) {
+      throw fault(node, "'launch' names no program");
+    }
+    if (program.contains("/")) {
+      words.set(0, path(sequence.items().getFirst(), "launch").toString());
+    }
+    return words;
+  }
+
+  private String name(YamlNode node, String of) throws DescriptionException {
+    String name = text(node, "name");
+    if (!NAME.matcher(name).matches()) {
+      throw fault(
+          node,
+          "the name of a "
+              + of
+              + " is 1 to 64 letters, digits, '-', '_' or '.', beginning with a letter or digit; '"
+              + name
+              + "' is not");
+    }
+    return name;
+  }
+
+  private Path path(YamlNode node, String key) throws DescriptionException {
+    String text = text(node, key);
+    if (text.isBlank()) {
+      throw fault(node, "'" + key + "' is an empty path");
+    }
+    try {
+      return folder.resolve(text).normalize();
+    } catch (InvalidPathException e) {
+      throw fault(node, "'" + key + "' is not a path: " + e.getReason());
+    }
+  }
+
+  private <E extends Enum<E>> E choice(YamlNode node, String key, Class<E> type)
+      throws DescriptionException {
+    String text = text(node, key);
+    List<String> known = new ArrayList<>();
+    for (E value : type.getEnumConstants()) {
+      String word = value.name().toLowerCase(Locale.ROOT);
+      if (word.equals(text)) {
+        return value;
+      }
+      known.add(word);
+    }
+    throw fault(
+        node, "'" + key + "' is one of " + String.join(", ", known) + ", not '" + text + "'");
+  }
+
+  private String text(YamlNode node, String key) throws DescriptionException {
+    if (node instanceof YamlNode.Scalar scalar && !scalar.isNull()) {
+      return scalar.text();
+    }
+    throw fault(node, "'" + key + "' is a single value, not " + node.kind());
+  }
+
+  private void refuseUnknown(YamlNode.Mapping mapping, List<String> known, String of)
+      throws DescriptionException {
+    for (Map.Entry<String, YamlNode.Entry> entry : mapping.entries().entrySet()) {
+      if (!known.contains(entry.getKey())) {
+        throw new DescriptionException(
+            file,
+            entry.getValue().line(),
+            "a "
+                + of
+                + " has no '"
+                + entry.getKey()
+                + "'; "
+                + NearestWord.of(entry.getKey(), known)
+                    .map(near -> "did you mean '" + near + "'?")
+                    .orElse("it has " + String.join(", ", known)));
+      }
+    }
+  }
+
+  private YamlNode required(YamlNode.Mapping mapping, String key, String of)
+      throws DescriptionException {
+    YamlNode node = optional(mapping, key);
+    if (node == null) {
+      throw fault(mapping, "the " + of + " lacks '" + key + "'");
+    }
+    return node;
+  }
+
+  private static @Nullable YamlNode optional(YamlNode.Mapping mapping, String key) {
+    YamlNode.Entry entry = mapping.entries().get(key);
+    return entry == null ? null : entry.value();
+  }
+
+  private static String sentence(UnitFormatException e) {
+    String message = e.getMessage();
+    return message == null ? "unreadable value" : message;
+  }
+
+  private DescriptionException fault(YamlNode node, String sentence) {
+    return new DescriptionException(file, node.line(), sentence);
+  }
+}

@@ -1,0 +1,71 @@
+package io.pageferry.guest.handover;
+
+import io.pageferry.guest.linux.ProcessDescriptor;
+import io.pageferry.guest.linux.UnixConnection;
+import io.pageferry.guest.linux.Userfaultfd;
+import java.io.IOException;
+import java.util.List;
+
+/**
+ * What a guest handed over: a userfaultfd on its memory, where that memory is mapped in its
+ * process, and a socket whose end of file says that the process has ended.
+ *
+ * <p>Closing it tells the guest that we are done. Any thread may use and close it.
+ */
+public final class GuestHandover implements AutoCloseable {
+  private final UnixConnection connection;
+  private final ProcessDescriptor process;
+  private final int pid;
+  private final Userfaultfd userfaultfd;
+  private final List<MappedRegion> regions;
+
+  GuestHandover(
+      UnixConnection connection,
+      ProcessDescriptor process,
+      int pid,
+      Userfaultfd userfaultfd,
+      List<MappedRegion> regions) {
+    this.connection = connection;
+    this.process = process;
+    this.pid = pid;
+    this.userfaultfd = userfaultfd;
+    this.regions = List.copyOf(regions);
+  }
+
+  /**
+   * The guest's process; this number is the same process's as long as {@link #guestGone} is false.
+   */
+  public int pid() {
+    return pid;
+  }
+
+  /** Owned by this handover. */
+  public Userfaultfd userfaultfd() {
+    return userfaultfd;
+  }
+
+  /** As the guest listed them: aligned and disjoint. */
+  public List<MappedRegion> regions() {
+    return regions;
+  }
+
+  /**
+   * Whether the guest's process has ended, or has closed its end, after which nothing that it
+   * handed over may be relied on. Once closed here: false.
+   */
+  public boolean guestGone() {
+    try {
+      return connection.isAtEnd() || process.hasEnded();
+    } catch (IOException e) {
+      // Closed on this side; poll itself does not fail.
+      return false;
+    }
+  }
+
+  @Override
+  public void close() {
+    userfaultfd.close();
+    connection.close();
+    process.close();
+  }
+}

@@ -1,0 +1,165 @@
+package io.pageferry.guest.image;
+
+import io.pageferry.guest.description.GuestDescription;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * All memory regions of one guest, as files that this object has open and locked. Pages are 4096
+ * bytes and numbered per region from 0, whatever the kernel's granule is.
+ *
+ * <p><b>Holes.</b> A page that was never written is a hole in its file. Reading it through a
+ * mapping would allocate it; {@link #read} does not, and {@link #populatedRuns} finds what is not a
+ * hole without touching anything.
+ *
+ * <p><b>Speed.</b> Measured on tmpfs, one thread, in chunks of 960 KiB, on a busy machine (compare
+ * them with one another only): {@code pread} 4 GB/s; a first touch of a fresh mapping 2 GB/s; a
+ * copy out of a mapping that has been touched before 11 GB/s; looking for zeros there 8 GB/s,
+ * through {@code pread} 3.4 GB/s. {@link #read} is therefore a {@code pread}: most pages are read
+ * once or twice, and it leaves holes alone.
+ *
+ * <p><b>Threading.</b> Any number of threads may read, and write or clear disjoint pages. A thread
+ * that is interrupted does not hurt the image. {@link #close} waits for calls that are running.
+ */
+public final class GuestImage implements AutoCloseable {
+  private final List<RegionFile> files;
+  private final List<ImageRegion> regions;
+
+  GuestImage(List<RegionFile> files) {
+    this.files = List.copyOf(files);
+    this.regions = files.stream().map(RegionFile::region).toList();
+  }
+
+  /**
+   * Opens and locks the image of a guest that runs here.
+   *
+   * <p>Each file must be a regular one (also a memfd, as {@code /proc/PID/fd/N}), readable and
+   * writable, as large as described, and not locked by another migration.
+   */
+  public static GuestImage openExisting(GuestDescription description) throws ImageException {
+    return ImageOpening.open(description.memory());
+  }
+
+  /**
+   * Makes the image of a guest that is to come, and takes the memory or disk space for all of it
+   * now, so that nothing can fail for want of space later. Checks before it makes anything; removes
+   * what it made when something fails after all.
+   *
+   * <p>What is reserved reads as zeros. {@link #clear} gives the reservation of its pages back.
+   *
+   * @param regionBytes the size of each region, in the order of the description
+   */
+  public static GuestImage createReserved(GuestDescription description, List<Long> regionBytes)
+      throws ImageException {
+    return ImageReservation.create(description.memory(), regionBytes);
+  }
+
+  public List<ImageRegion> regions() {
+    return regions;
+  }
+
+  /**
+   * Copies pages out. A hole reads as zeros and stays a hole. What the guest writes meanwhile may
+   * show in part.
+   *
+   * @param dst filled from its position to its limit, which must be whole pages; off heap saves a
+   *     copy
+   */
+  public void read(int region, long firstPage, ByteBuffer dst) throws IOException {
+    files.get(region).read(firstPage, dst);
+  }
+
+  /**
+   * The pages themselves, read-only, without a copy: for looking whether a page is zero at memory
+   * speed.
+   *
+   * <p><b>Only for what {@link #populatedRuns} or a tracker has just reported.</b> Touching a hole
+   * here allocates a page of zeros that the guest never asked for, in the guest's own memory; so
+   * does a hole that the guest punches between the report and the look, which costs a page and
+   * harms nothing. In post-copy never: a page that is to come would be found there. And the bytes
+   * are live: two looks may see two contents, so what is checked here and then sent must be sent
+   * from a copy, except that a page found zero may be sent as zero: a write since has set its mark.
+   *
+   * @return valid until the image is closed; null where there is no such view (hugetlbfs, where a
+   *     touch would cost a huge page)
+   */
+  public @Nullable MemorySegment view(int region, long firstPage, long count) throws IOException {
+    return files.get(region).view(firstPage, count);
+  }
+
+  /**
+   * Copies pages in.
+   *
+   * @param src from its position to its limit, whole pages
+   */
+  public void write(int region, long firstPage, ByteBuffer src) throws IOException {
+    files.get(region).write(firstPage, src);
+  }
+
+  /**
+   * Makes holes: the pages read as zeros and take no memory (on hugetlbfs: where whole huge pages
+   * are covered).
+   */
+  public void clear(int region, long firstPage, long count) throws IOException {
+    files.get(region).clear(firstPage, count);
+  }
+
+  /**
+   * Reports what is not a hole, in ascending order, neighbours joined. On hugetlbfs, which does not
+   * tell, everything.
+   */
+  public void populatedRuns(int region, PageRunConsumer consumer) throws IOException {
+    populatedRuns(region, 0, regions.get(region).pages(), consumer);
+  }
+
+  /** As {@link #populatedRuns(int, PageRunConsumer)}, within a part of the region. */
+  public void populatedRuns(int region, long firstPage, long count, PageRunConsumer consumer)
+      throws IOException {
+    files.get(region).populatedRuns(firstPage, count, consumer);
+  }
+
+  /**
+   * Whether a mapping of this device and inode number shows this region.
+   *
+   * @param device major number in the upper, minor in the lower 32 bits
+   */
+  public boolean isRegion(int region, long device, long inode) {
+    return files.get(region).isFile(device, inode);
+  }
+
+  /** What the image takes at this moment, holes not counted, in bytes. */
+  public long allocatedBytes() throws IOException {
+    long sum = 0;
+    for (RegionFile file : files) {
+      sum += file.allocatedBytes();
+    }
+    return sum;
+  }
+
+  /** Removes the files that {@link #createReserved} made, and no others. */
+  public void deleteFiles() throws IOException {
+    IOException failed = null;
+    for (RegionFile file : files) {
+      if (file.created()) {
+        try {
+          Files.deleteIfExists(file.region().path());
+        } catch (IOException e) {
+          failed = e;
+        }
+      }
+    }
+    if (failed != null) {
+      throw failed;
+    }
+  }
+
+  /** Gives the locks back and leaves the files. May be called again. */
+  @Override
+  public void close() {
+    files.forEach(RegionFile::close);
+  }
+}

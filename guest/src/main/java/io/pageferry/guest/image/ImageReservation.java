@@ -1,0 +1,239 @@
+package io.pageferry.guest.image;
+
+import io.pageferry.guest.description.MemoryDescription;
+import io.pageferry.guest.image.ImageException.Problem;
+import io.pageferry.guest.linux.AvailableMemory;
+import io.pageferry.guest.linux.Errno;
+import io.pageferry.guest.linux.FileStatus;
+import io.pageferry.guest.linux.FileSystemStatus;
+import io.pageferry.guest.linux.LinuxException;
+import io.pageferry.guest.linux.LinuxFile;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Makes the files of a guest that is to come and takes the space that they need.
+ *
+ * <p>Asking first and taking afterwards leaves a gap in which others take the space. The asking is
+ * there so that the usual failures change nothing; the taking is what counts. One reservation at a
+ * time in this process: two that ask at once would both be told that there is room.
+ */
+final class ImageReservation {
+  /** Taken step by step, so that a cancelled reservation of a large guest ends soon. */
+  private static final long STEP = 256L << 20;
+
+  private static final Object ONE_AT_A_TIME = new Object();
+
+  private final List<RegionFile> made = new ArrayList<>();
+
+  private ImageReservation() {}
+
+  /** One file to be made. */
+  private record Wanted(
+      int index, MemoryDescription described, long bytes, FileSystemStatus fileSystem) {
+    Path path() {
+      return described.path();
+    }
+  }
+
+  static GuestImage create(List<MemoryDescription> memory, List<Long> regionBytes)
+      throws ImageException {
+    if (memory.size() != regionBytes.size()) {
+      throw new IllegalArgumentException(
+          memory.size() + " regions are described, " + regionBytes.size() + " sizes given");
+    }
+    synchronized (ONE_AT_A_TIME) {
+      List<Wanted> wanted = new ArrayList<>();
+      for (int i = 0; i < memory.size(); i++) {
+        wanted.add(check(i, memory.get(i), regionBytes.get(i)));
+      }
+      checkSpace(wanted);
+      ImageReservation reservation = new ImageReservation();
+      try {
+        for (Wanted one : wanted) {
+          reservation.make(one);
+        }
+        return new GuestImage(reservation.made);
+      } catch (ImageException | RuntimeException e) {
+        reservation.undo();
+        throw e;
+      }
+    }
+  }
+
+  private static Wanted check(int index, MemoryDescription described, long bytes)
+      throws ImageException {
+    Path path = described.path();
+    Path folder = path.getParent();
+    if (folder == null || !Files.exists(folder)) {
+      throw new ImageException(
+          Problem.NO_SUCH_DEVICE,
+          "cannot create memory image %s: there is no folder %s".formatted(path, folder));
+    }
+    if (!Files.isDirectory(folder)) {
+      throw new ImageException(
+          Problem.NO_SUCH_DEVICE,
+          "cannot create memory image %s: %s is not a folder".formatted(path, folder));
+    }
+    if (Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+      throw exists(path);
+    }
+    FileSystemStatus fileSystem;
+    try {
+      fileSystem = LinuxFile.fileSystemOf(folder);
+    } catch (IOException e) {
+      throw ImageFailure.of("cannot create memory image", path, e);
+    }
+    ImageOpening.requireMultiple(path, bytes, ImageOpening.granule(fileSystem));
+    return new Wanted(index, described, bytes, fileSystem);
+  }
+
+  private static ImageException exists(Path path) {
+    return new ImageException(
+        Problem.EXISTS, "memory image " + path + " exists already; it was left as it is");
+  }
+
+  private static void checkSpace(List<Wanted> wanted) throws ImageException {
+    Map<Path, Long> perFolder = new LinkedHashMap<>();
+    long memory = 0;
+    for (Wanted one : wanted) {
+      Path folder = one.path().toAbsolutePath().getParent();
+      long sum = saturatedSum(perFolder.getOrDefault(folder, 0L), one.bytes());
+      perFolder.put(folder, sum);
+      FileSystemStatus fileSystem = one.fileSystem();
+      if (fileSystem.isHugetlbfs()) {
+        checkHugePages(one, sum);
+      } else {
+        if (fileSystem.isTmpfs()) {
+          memory = saturatedSum(memory, one.bytes());
+        }
+        // A tmpfs without a limit says that it has 0 bytes in all.
+        if (fileSystem.totalBytes() > 0 && sum > fileSystem.availableBytes()) {
+          throw full(one.path(), sum, fileSystem.availableBytes());
+        }
+      }
+    }
+    long available = AvailableMemory.bytes();
+    if (memory > available) {
+      throw new ImageException(
+          Problem.NO_MEMORY,
+          "cannot allocate memory for image %s: it needs %d MiB and this host has %d MiB left"
+              .formatted(wanted.getFirst().path(), memory >> 20, available >> 20));
+    }
+  }
+
+  private static long saturatedSum(long a, long b) {
+    long sum = a + b;
+    return sum < 0 ? Long.MAX_VALUE : sum;
+  }
+
+  private static void checkHugePages(Wanted one, long bytes) throws ImageException {
+    FileSystemStatus fileSystem = one.fileSystem();
+    long free = AvailableMemory.hugePageBytes(fileSystem.blockBytes());
+    if (fileSystem.totalBytes() > 0) {
+      free = Math.min(free, fileSystem.availableBytes());
+    }
+    if (bytes > free) {
+      throw new ImageException(
+          Problem.NO_MEMORY,
+          ("cannot allocate memory for image %s: it needs %d huge pages of %d KiB and %d are free;"
+                  + " see /proc/sys/vm/nr_hugepages")
+              .formatted(
+                  one.path(),
+                  bytes / fileSystem.blockBytes(),
+                  fileSystem.blockBytes() >> 10,
+                  free / fileSystem.blockBytes()));
+    }
+  }
+
+  private static ImageException full(Path path, long bytes, long available) {
+    return new ImageException(
+        Problem.FILE_SYSTEM_FULL,
+        "no space for memory image %s: it needs %d MiB and the file system has %d MiB left"
+            .formatted(path, bytes >> 20, available >> 20));
+  }
+
+  private void make(Wanted wanted) throws ImageException {
+    Path path = wanted.path();
+    LinuxFile file;
+    try {
+      file = LinuxFile.create(path);
+    } catch (LinuxException e) {
+      if (e.errno() == Errno.EEXIST) {
+        throw exists(path);
+      }
+      throw ImageFailure.of("cannot create memory image", path, e);
+    }
+    try {
+      FileStatus status = file.status();
+      int granule = ImageOpening.granule(wanted.fileSystem());
+      MemoryDescription described = wanted.described();
+      ImageRegion region =
+          new ImageRegion(wanted.index(), described.name(), path, wanted.bytes(), granule);
+      made.add(
+          new RegionFile(region, file, status.device(), status.inode(), wanted.fileSystem(), true));
+    } catch (IOException e) {
+      file.close();
+      delete(path);
+      throw ImageFailure.of("cannot create memory image", path, e);
+    }
+    ImageOpening.lock(file, path);
+    try {
+      // Tells at once, and by itself, whether the file system supports files of this size.
+      file.setSize(wanted.bytes());
+      take(file, wanted.bytes());
+    } catch (IOException e) {
+      throw notTaken(wanted, e);
+    }
+  }
+
+  private static void take(LinuxFile file, long bytes) throws IOException {
+    for (long done = 0; done < bytes; done += STEP) {
+      if (Thread.currentThread().isInterrupted()) {
+        throw new IOException("interrupted");
+      }
+      long step = Math.min(STEP, bytes - done);
+      try {
+        file.allocate(done, step);
+      } catch (LinuxException e) {
+        if (e.errno() != Errno.EOPNOTSUPP) {
+          throw e;
+        }
+        RegionFile.writeZeros(file, done, step);
+      }
+    }
+  }
+
+  private static ImageException notTaken(Wanted wanted, IOException cause) {
+    if (cause instanceof LinuxException failed && failed.errno() == Errno.ENOSPC) {
+      String sentence =
+          "cannot reserve %d MiB for memory image %s: %s"
+              .formatted(wanted.bytes() >> 20, wanted.path(), failed.reason());
+      Problem problem =
+          wanted.fileSystem().isHugetlbfs() ? Problem.NO_MEMORY : Problem.FILE_SYSTEM_FULL;
+      return new ImageException(problem, sentence, cause);
+    }
+    return ImageFailure.of("cannot reserve memory image", wanted.path(), cause);
+  }
+
+  private void undo() {
+    for (RegionFile file : made) {
+      delete(file.region().path());
+      file.close();
+    }
+  }
+
+  private static void delete(Path path) {
+    try {
+      Files.deleteIfExists(path);
+    } catch (IOException e) {
+      // The failure that led here is the one to report.
+    }
+  }
+}

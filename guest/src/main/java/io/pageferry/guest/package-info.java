@@ -1,0 +1,4 @@
+@NullMarked
+package io.pageferry.guest;
+
+import org.jspecify.annotations.NullMarked;
