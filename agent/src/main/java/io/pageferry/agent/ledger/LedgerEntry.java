@@ -1,0 +1,34 @@
+package io.pageferry.agent.ledger;
+
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.UUID;
+
+/**
+ * One ledger as it was when it was read.
+ *
+ * @param held whether an agent, this or another one, is at work on it right now
+ */
+public record LedgerEntry(
+    Path file,
+    LedgerSide side,
+    UUID migration,
+    LedgerState state,
+    Instant since,
+    LedgerFields fields,
+    boolean held) {
+
+  /**
+   * Whether nothing is left to decide and nothing to do: what was abandoned on the target is
+   * removed, and a source whose guest has moved has let go of the copy that was left behind.
+   */
+  public boolean settled() {
+    return switch (state) {
+      case FAILED -> true;
+      case ABANDONED -> fields.isSet(LedgerFields.CLEANED);
+      case COMPLETED -> side == LedgerSide.TARGET || fields.isSet(LedgerFields.RELEASED);
+      case PLANNED, STREAMING, PAUSED, HANDED_OVER, RECLAIMED, RECEIVING, PREPARED, TAKEN_OVER ->
+          false;
+    };
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.pageferry.agent;
+
+import org.jspecify.annotations.NullMarked;

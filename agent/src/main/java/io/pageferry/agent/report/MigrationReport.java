@@ -1,0 +1,157 @@
+package io.pageferry.agent.report;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyOrder;
+import java.util.List;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What one migration did. The names are part of the command line's promise: they may grow in number
+ * and never change. Times are milliseconds with fractions unless the name says micros.
+ *
+ * @param mode how it moved, for example {@code precopy}
+ * @param guestDowntimeMs the pause as the guest itself saw it, across both processes; null if it
+ *     cannot tell
+ * @param longestGapMs the guest's longest gap between two ticks, whatever its cause; null if it
+ *     cannot tell
+ * @param verified whether the digests of both images were compared and are equal
+ * @param tls null for a plain connection
+ * @param tracking {@code userfaultfd-wp} or {@code digest}; null if it never began
+ * @param error one sentence; null if it completed
+ * @param peer the other agent: certificate name and address
+ * @param agentVersion the version that wrote this
+ * @param stopReason why the rounds ended, for example {@code downtime-limit}; null before that
+ */
+@JsonPropertyOrder({
+  "migration",
+  "outcome",
+  "mode",
+  "guest",
+  "times",
+  "downtimeParts",
+  "guestDowntimeMs",
+  "longestGapMs",
+  "pages",
+  "bytes",
+  "rounds",
+  "faults",
+  "verified",
+  "tls",
+  "tracking",
+  "error",
+  "peer",
+  "agentVersion",
+  "stopReason"
+})
+@JsonInclude(JsonInclude.Include.ALWAYS)
+public record MigrationReport(
+    UUID migration,
+    Outcome outcome,
+    String mode,
+    Guest guest,
+    Times times,
+    DowntimeParts downtimeParts,
+    @Nullable Double guestDowntimeMs,
+    @Nullable Double longestGapMs,
+    Pages pages,
+    Bytes bytes,
+    List<Round> rounds,
+    Faults faults,
+    boolean verified,
+    @Nullable Tls tls,
+    @Nullable String tracking,
+    @Nullable String error,
+    @Nullable String peer,
+    String agentVersion,
+    @Nullable String stopReason) {
+
+  public MigrationReport {
+    rounds = List.copyOf(rounds);
+  }
+
+  /** How it ended. */
+  public enum Outcome {
+    @JsonProperty("completed")
+    COMPLETED,
+    @JsonProperty("failed")
+    FAILED,
+    @JsonProperty("cancelled")
+    CANCELLED,
+    @JsonProperty("paused")
+    PAUSED
+  }
+
+  /**
+   * Which guest.
+   *
+   * @param pageSize bytes of a page on the wire
+   */
+  public record Guest(String name, long memoryBytes, int pageSize) {}
+
+  /**
+   * The phases of the survey papers.
+   *
+   * @param preparationMs from the start until the guest was paused
+   * @param precopyMs of that, the rounds while it ran
+   * @param downtimeMs from the order to pause until the target reported the guest running
+   * @param resumeMs from then until nothing depended on the source any more
+   * @param totalMs from the start until the source was released
+   */
+  public record Times(
+      double preparationMs, double precopyMs, double downtimeMs, double resumeMs, double totalMs) {}
+
+  /** What the downtime went to, in the order in which it happens. */
+  public record DowntimeParts(
+      double pauseMs, double finalPagesMs, double deviceStateMs, double commitMs, double startMs) {}
+
+  /**
+   * Pages of 4096 bytes.
+   *
+   * @param total in the guest's memory
+   * @param sent all that crossed, repetitions included
+   * @param resent of these, those sent before
+   * @param faulted fetched by post-copy faults
+   * @param pushed pushed by post-copy
+   */
+  public record Pages(
+      long total,
+      long sent,
+      long zero,
+      long raw,
+      long lz4,
+      long delta,
+      long known,
+      long resent,
+      long faulted,
+      long pushed) {}
+
+  /**
+   * Amounts.
+   *
+   * @param wire sent by the source on all channels, before encryption
+   * @param memory what the sent pages amount to in the guest
+   */
+  public record Bytes(long wire, long memory) {}
+
+  /**
+   * One round.
+   *
+   * @param dirtiedPages pages the guest wrote while this round ran
+   */
+  public record Round(int round, long pages, long wireBytes, double ms, long dirtiedPages) {}
+
+  /** Post-copy's page faults; all 0 without any. */
+  public record Faults(long count, double p50Micros, double p99Micros, double maxMicros) {
+    public static final Faults NONE = new Faults(0, 0, 0, 0);
+  }
+
+  /**
+   * How the channels were secured.
+   *
+   * @param protocol for example {@code TLSv1.3}
+   * @param group the key exchange, for example {@code X25519MLKEM768}
+   */
+  public record Tls(String protocol, String group) {}
+}

@@ -1,0 +1,50 @@
+package io.pageferry.agent.report;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class ReportSummaryTest {
+  @Test
+  void aMoveIsToldInFiveLines() {
+    assertThat(ReportSummary.lines(ReportFileTest.completed()))
+        .containsExactly(
+            "Moved demo (512 MiB) to target (127.0.0.1:7420) in 830 ms.",
+            "  moved      135,000 pages in 2 rounds, 133.51 MiB on the wire"
+                + " (98,304 zero, 30,000 raw, 6,696 LZ4)",
+            "  downtime   11.5 ms seen by the guest; 12.75 ms by the agents: pause 500 µs, last"
+                + " pages 6.25 ms, device state 3 ms, commit 1.5 ms, start 1.5 ms",
+            "  verified   yes: the digests of both images are equal",
+            "  secured    by TLSv1.3, X25519MLKEM768");
+  }
+
+  @Test
+  void aPausedGuestComesWithTheCommandThatSettlesIt() {
+    MigrationReport done = ReportFileTest.completed();
+    MigrationReport paused =
+        new MigrationReport(
+            done.migration(),
+            MigrationReport.Outcome.PAUSED,
+            done.mode(),
+            done.guest(),
+            done.times(),
+            done.downtimeParts(),
+            null,
+            null,
+            done.pages(),
+            done.bytes(),
+            done.rounds(),
+            done.faults(),
+            false,
+            null,
+            done.tracking(),
+            "nothing heard from the target for 5 s",
+            done.peer(),
+            done.agentVersion(),
+            done.stopReason());
+    List<String> lines = ReportSummary.lines(paused);
+    assertThat(lines.get(0)).contains("'pageferry source recover " + done.migration() + "'");
+    assertThat(lines).contains("  secured    no: plain TCP");
+  }
+}
