@@ -1,0 +1,64 @@
+package io.pageferry.source;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The user's wish to call the migration off (Ctrl-C, {@code source cancel}), delivered by
+ * interrupting the driver thread, until the hand-over: from then on only the ledgers decide.
+ *
+ * <p>Threading: requested by any thread; all state is guarded by this object's lock, so a request
+ * comes either wholly before the hand-over or is refused.
+ */
+final class Cancellation {
+  private @Nullable Thread driver;
+  private @Nullable String wish;
+  private boolean tooLate;
+
+  /** Names the thread to interrupt; a wish that came earlier interrupts it at once. */
+  synchronized void drivenBy(Thread thread) {
+    driver = thread;
+    if (wish != null) {
+      thread.interrupt();
+    }
+  }
+
+  /**
+   * Asks for the migration to be called off.
+   *
+   * @param by who wants it, as the report says it
+   * @return false when the guest is being handed over already
+   */
+  synchronized boolean request(String by) {
+    if (tooLate) {
+      return false;
+    }
+    if (wish == null) {
+      wish = by;
+    }
+    if (driver != null) {
+      driver.interrupt();
+    }
+    return true;
+  }
+
+  /** Who called it off, or null. */
+  synchronized @Nullable String wish() {
+    return wish;
+  }
+
+  /** Closes the door: after this returns no request is accepted and none is pending. */
+  synchronized void passPointOfNoReturn() throws InterruptedException {
+    if (wish != null) {
+      throw new InterruptedException();
+    }
+    tooLate = true;
+  }
+
+  /** No request interrupts the driver any more: it is cleaning up. */
+  synchronized void ignoreFromNowOn() {
+    driver = null;
+    tooLate = true;
+    // A wish that came a moment ago must not break what the clean-up does next.
+    Thread.interrupted();
+  }
+}

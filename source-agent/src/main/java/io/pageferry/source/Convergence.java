@@ -1,0 +1,128 @@
+package io.pageferry.source;
+
+/**
+ * Decides after each round whether to send another one, to switch over, or to give up.
+ *
+ * <p>The four stop conditions are those of the survey literature (number of rounds, bytes sent
+ * beyond a multiple of the memory, few pages dirtied in the last round) and the one users ask for:
+ * what remains fits the downtime limit, fixed costs included. A guest that meets one of the first
+ * two without fitting the limit, or whose rounds no longer shrink, has stalled; what happens then
+ * is the user's choice ({@code --on-stall}), within {@link Limits#maxRounds} rounds in any case.
+ *
+ * <p>Pure arithmetic, no clock of its own. Threading: the driver thread only.
+ */
+final class Convergence {
+  /** Rounds in a row that brought nothing before a guest counts as stalled. */
+  static final int FRUITLESS_ROUNDS = 3;
+
+  /** A round that leaves more than this share of the best so far has brought nothing. */
+  private static final double SHRINKS = 0.9;
+
+  /** Another round is worth sending within the limit while it leaves at most this share. */
+  private static final double PAYS = 0.5;
+
+  /** Bytes over which the link's bandwidth is judged; less is mostly waiting for replies. */
+  private static final long MEANINGFUL_BYTES = 4L << 20;
+
+  /**
+   * @param maxRounds rounds while the guest runs, at least 1
+   * @param maxSentRatio bytes on the wire as a multiple of the guest's memory
+   * @param dirtyThreshold pages; at most this many left means nothing is gained by another round
+   * @param downtimeNanos how long the guest may stand still
+   * @param memoryBytes the guest's memory
+   */
+  record Limits(
+      int maxRounds,
+      double maxSentRatio,
+      long dirtyThreshold,
+      long downtimeNanos,
+      long memoryBytes) {}
+
+  /**
+   * One round as it went.
+   *
+   * @param pages sent in it
+   * @param wireBytes what they took on the wire
+   * @param nanos from its beginning to the target's acknowledgement
+   * @param dirtyPages what the guest has dirtied meanwhile and the next round would send
+   */
+  record Round(long pages, long wireBytes, long nanos, long dirtyPages) {}
+
+  enum Verdict {
+    NEXT_ROUND,
+    SWITCH_OVER,
+    STALLED
+  }
+
+  /**
+   * @param reason why, as the log says it
+   * @param expectedDowntimeNanos were the guest paused now
+   */
+  record Decision(Verdict verdict, String reason, long expectedDowntimeNanos) {}
+
+  private final Limits limits;
+  private int rounds;
+  private int fruitless;
+  private long wireBytes;
+  private long bestLeft = Long.MAX_VALUE;
+  private double bytesPerNano;
+  private double bytesPerPage = 4096;
+
+  Convergence(Limits limits) {
+    this.limits = limits;
+  }
+
+  /** Bytes a second that the link carried in the last round that says something about it. */
+  long bandwidth() {
+    return (long) (bytesPerNano * 1e9);
+  }
+
+  /**
+   * @param fixedCostNanos pause, device state, commit and start, as measured for this guest
+   */
+  Decision after(Round round, long fixedCostNanos) {
+    rounds++;
+    wireBytes += round.wireBytes();
+    learn(round);
+    long left = round.dirtyPages();
+    boolean shrinks = left < bestLeft * SHRINKS;
+    boolean halves = left <= round.pages() * PAYS;
+    fruitless = shrinks ? 0 : fruitless + 1;
+    bestLeft = Math.min(bestLeft, left);
+
+    long expected = fixedCostNanos + (long) (left * bytesPerPage / Math.max(bytesPerNano, 1e-9));
+    boolean fits = expected <= limits.downtimeNanos();
+    if (left <= limits.dirtyThreshold() && fits) {
+      return switchOver("at most %d pages are left".formatted(limits.dirtyThreshold()), expected);
+    }
+    if (fits && (!halves || (rounds > 1 && !shrinks))) {
+      return switchOver("what is left fits the downtime limit", expected);
+    }
+    if (rounds >= limits.maxRounds()) {
+      return ended(fits, "%d rounds were sent".formatted(rounds), expected);
+    }
+    if (wireBytes > limits.maxSentRatio() * limits.memoryBytes()) {
+      return ended(
+          fits, "%.1f times the memory was sent".formatted(limits.maxSentRatio()), expected);
+    }
+    if (fruitless >= FRUITLESS_ROUNDS) {
+      return ended(fits, "%d rounds in a row brought nothing".formatted(fruitless), expected);
+    }
+    return new Decision(Verdict.NEXT_ROUND, "another round pays", expected);
+  }
+
+  private void learn(Round round) {
+    if (round.wireBytes() >= MEANINGFUL_BYTES || bytesPerNano == 0) {
+      bytesPerNano = (double) round.wireBytes() / Math.max(1, round.nanos());
+      bytesPerPage = round.pages() == 0 ? 4096 : (double) round.wireBytes() / round.pages();
+    }
+  }
+
+  private static Decision switchOver(String reason, long expected) {
+    return new Decision(Verdict.SWITCH_OVER, reason, expected);
+  }
+
+  private static Decision ended(boolean fits, String reason, long expected) {
+    return new Decision(fits ? Verdict.SWITCH_OVER : Verdict.STALLED, reason, expected);
+  }
+}

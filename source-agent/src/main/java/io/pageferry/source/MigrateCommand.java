@@ -1,0 +1,383 @@
+package io.pageferry.source;
+
+import io.pageferry.agent.cli.AddressConverter;
+import io.pageferry.agent.cli.CommandFailure;
+import io.pageferry.agent.cli.ExitCode;
+import io.pageferry.agent.cli.LogOutput;
+import io.pageferry.agent.cli.LoggingOptions;
+import io.pageferry.agent.cli.RateConverter;
+import io.pageferry.agent.cli.StateOptions;
+import io.pageferry.agent.cli.TimeSpanConverter;
+import io.pageferry.agent.cli.TlsOptions;
+import io.pageferry.agent.cli.Version;
+import io.pageferry.agent.local.ControlReply;
+import io.pageferry.agent.local.ControlRequest;
+import io.pageferry.agent.local.ControlSocket;
+import io.pageferry.agent.report.MigrationReport;
+import io.pageferry.agent.report.ReportFile;
+import io.pageferry.agent.report.ReportSummary;
+import io.pageferry.protocol.channel.PeerConnector;
+import io.pageferry.protocol.channel.TransportSettings;
+import io.pageferry.protocol.message.MigrationMode;
+import io.pageferry.source.MigrationSettings.OnStall;
+import io.pageferry.source.MigrationSettings.Tracking;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.UUID;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code pageferry source migrate}. */
+@Command(
+    name = "migrate",
+    versionProvider = Version.class,
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Moves a running guest to a target agent.")
+final class MigrateCommand implements Callable<ExitCode> {
+  private static final Logger STORY = LogOutput.story("source");
+
+  /** How long a Ctrl-C waits for the guest to be put back before the process ends anyway. */
+  private static final Duration PUT_BACK = Duration.ofSeconds(30);
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Option(
+      names = "--guest",
+      required = true,
+      paramLabel = "FILE",
+      description = "The guest's description (YAML).")
+  private Path guest = Path.of("");
+
+  @Option(
+      names = "--to",
+      required = true,
+      paramLabel = "HOST:PORT",
+      converter = AddressConverter.class,
+      description = "The target agent.")
+  private InetSocketAddress target = InetSocketAddress.createUnresolved("", 0);
+
+  @Option(
+      names = "--target-name",
+      paramLabel = "NAME",
+      description =
+          "The name that the target's certificate must have; without it any agent of our authority"
+              + " that answers at --to gets the guest.")
+  private @Nullable String targetName;
+
+  @Option(
+      names = "--mode",
+      paramLabel = "MODE",
+      defaultValue = "precopy",
+      description = "How the memory moves: precopy.")
+  private Mode mode = Mode.PRECOPY;
+
+  @Option(
+      names = "--channels",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "Data channels, 1 to 16 (default: ${DEFAULT-VALUE}).")
+  private int channels;
+
+  @Option(
+      names = "--bandwidth",
+      paramLabel = "RATE",
+      converter = RateConverter.class,
+      description = "Cap on all data channels together, for example 1Gbit or 100MB/s.")
+  private @Nullable Long bandwidth;
+
+  @Option(
+      names = "--downtime-limit",
+      paramLabel = "TIME",
+      defaultValue = "300ms",
+      converter = TimeSpanConverter.class,
+      description = "How long the guest may stand still (default: ${DEFAULT-VALUE}).")
+  private Duration downtimeLimit = Duration.ZERO;
+
+  @Option(
+      names = "--on-stall",
+      paramLabel = "WHAT",
+      defaultValue = "pause",
+      description =
+          "What becomes of a guest that dirties faster than the link carries: pause it for as long"
+              + " as it takes, or cancel (default: ${DEFAULT-VALUE}).")
+  private OnStall onStall = OnStall.PAUSE;
+
+  @Option(
+      names = "--max-rounds",
+      paramLabel = "N",
+      defaultValue = "30",
+      description = "Rounds while the guest runs (default: ${DEFAULT-VALUE}).")
+  private int maxRounds;
+
+  @Option(
+      names = "--max-sent",
+      paramLabel = "FACTOR",
+      defaultValue = "3.0",
+      description =
+          "End the rounds when this multiple of the memory was sent (default: ${DEFAULT-VALUE}).")
+  private double maxSent;
+
+  @Option(
+      names = "--dirty-threshold",
+      paramLabel = "PAGES",
+      defaultValue = "64",
+      description = "So few pages left end the rounds (default: ${DEFAULT-VALUE}).")
+  private long dirtyThreshold;
+
+  @Option(
+      names = "--compress",
+      paramLabel = "HOW",
+      defaultValue = "auto",
+      description = "auto: LZ4 where it pays; off (default: ${DEFAULT-VALUE}).")
+  private Compress compress = Compress.AUTO;
+
+  @Option(
+      names = "--tracking",
+      paramLabel = "HOW",
+      defaultValue = "auto",
+      description =
+          "How dirty pages are found: userfaultfd, digest, or auto (default: ${DEFAULT-VALUE}).")
+  private Tracking tracking = Tracking.AUTO;
+
+  @Option(
+      names = "--verify",
+      paramLabel = "HOW",
+      defaultValue = "running",
+      description =
+          "running: compare the digests kept while sending; full: reread both images during the"
+              + " pause (default: ${DEFAULT-VALUE}).")
+  private Verify verify = Verify.RUNNING;
+
+  @Option(
+      names = "--settle-for",
+      paramLabel = "TIME",
+      defaultValue = "20s",
+      converter = TimeSpanConverter.class,
+      description =
+          "How long a lost confirmation is asked after before giving up with exit code 5 (default:"
+              + " ${DEFAULT-VALUE}).")
+  private Duration settleFor = Duration.ZERO;
+
+  @Option(names = "--json", paramLabel = "FILE", description = "Write the report here.")
+  private @Nullable Path json;
+
+  @Option(
+      names = "--metrics",
+      paramLabel = "HOST:PORT",
+      converter = AddressConverter.class,
+      description = "Serve Prometheus metrics here while the migration runs.")
+  private @Nullable InetSocketAddress metrics;
+
+  @Mixin private StateOptions state = new StateOptions();
+  @Mixin private TlsOptions tls = new TlsOptions();
+  @Mixin private LoggingOptions logging = new LoggingOptions();
+
+  /** How the memory moves. */
+  enum Mode {
+    PRECOPY;
+
+    MigrationMode onTheWire() {
+      return switch (this) {
+        case PRECOPY -> MigrationMode.PRECOPY;
+      };
+    }
+  }
+
+  /** Whether LZ4 is tried. */
+  enum Compress {
+    AUTO,
+    OFF
+  }
+
+  /** What the digest is made of. */
+  enum Verify {
+    RUNNING,
+    FULL
+  }
+
+  @Override
+  public ExitCode call() throws CommandFailure {
+    MigrationSettings settings = settings();
+    UUID id = identity();
+    MigrationJournal journal = new MigrationJournal(id, Version.number());
+    MigrationProgress progress =
+        new MigrationProgress(id, target.getHostString() + ":" + target.getPort());
+    Cancellation cancellation = new Cancellation();
+    CountDownLatch done = new CountDownLatch(1);
+    ExitCode[] exit = {ExitCode.FAILED};
+    Thread hook = Thread.ofPlatform().unstarted(() -> cancelAndWait(cancellation, done, exit));
+    Runtime.getRuntime().addShutdownHook(hook);
+    CommandFailure failure = null;
+    try (PeerConnector connector = new PeerConnector(transport());
+        ControlSocket _ =
+            ControlSocket.open(
+                settings.stateDirectory(),
+                "source",
+                request -> answer(request, progress, cancellation));
+        SourceMetrics _ = SourceMetrics.serve(metrics, progress)) {
+      try (ProgressDisplay _ = ProgressDisplay.show(progress, logging.quiet())) {
+        new Migration(
+                id,
+                settings,
+                connector,
+                SourceAgent.INTRODUCTION,
+                tls.remembered(),
+                cancellation,
+                progress,
+                journal)
+            .run();
+      }
+      exit[0] = ExitCode.DONE;
+      finish(journal.report(MigrationReport.Outcome.COMPLETED, null));
+      return ExitCode.DONE;
+    } catch (CommandFailure e) {
+      exit[0] = e.exit();
+      writeReport(journal.report(Migration.outcome(e.exit()), e.sentence()));
+      failure = e;
+      throw e;
+    } catch (IOException e) {
+      failure =
+          new CommandFailure(
+              ExitCode.FAILED, e.getMessage() + "; nothing was changed, the guest runs on", e);
+      throw failure;
+    } finally {
+      if (!removeHook(hook)) {
+        // The hook ends the process as soon as it is told, before anybody else could say this.
+        if (failure != null) {
+          System.err.println("pageferry: " + failure.sentence());
+        }
+        done.countDown();
+        awaitEnd();
+      }
+    }
+  }
+
+  private TransportSettings transport() throws CommandFailure {
+    try {
+      return tls.clientSettings(target, STORY);
+    } catch (CommandFailure e) {
+      throw new CommandFailure(e.exit(), e.sentence() + "; nothing was changed", e.getCause());
+    }
+  }
+
+  /** The launcher chooses it, so that it can recover this migration if this process is killed. */
+  private static UUID identity() {
+    String chosen = System.getenv("PAGEFERRY_SOURCE_MIGRATION");
+    return chosen == null || chosen.isEmpty() ? UUID.randomUUID() : UUID.fromString(chosen);
+  }
+
+  private MigrationSettings settings() {
+    check(channels >= 1 && channels <= 16, "--channels takes 1 to 16");
+    check(maxRounds >= 1, "--max-rounds takes 1 or more");
+    check(maxSent >= 1, "--max-sent takes 1 or more");
+    check(dirtyThreshold >= 0, "--dirty-threshold takes 0 or more");
+    check(bandwidth == null || bandwidth > 0, "--bandwidth takes a rate above 0");
+    return new MigrationSettings(
+        guest,
+        target,
+        targetName,
+        mode.onTheWire(),
+        channels,
+        bandwidth == null ? 0 : bandwidth,
+        downtimeLimit,
+        onStall,
+        maxRounds,
+        maxSent,
+        dirtyThreshold,
+        compress == Compress.AUTO,
+        tracking,
+        verify == Verify.FULL,
+        settleFor,
+        state.directory());
+  }
+
+  private void check(boolean holds, String sentence) {
+    if (!holds && spec != null) {
+      throw new ParameterException(spec.commandLine(), sentence);
+    }
+  }
+
+  private static ControlReply answer(
+      ControlRequest request, MigrationProgress progress, Cancellation cancellation) {
+    boolean ours = request.migration() == null || progress.migration().equals(request.migration());
+    List<io.pageferry.agent.local.MigrationStatus> status =
+        ours ? List.of(progress.status()) : List.of();
+    return switch (request.command()) {
+      case ControlRequest.STATUS -> ControlReply.done("source", progress.phase(), status);
+      case ControlRequest.CANCEL -> {
+        if (!ours) {
+          yield ControlReply.refused("source", "this agent does not move that guest");
+        }
+        yield cancellation.request("'source cancel'")
+            ? ControlReply.done("source", "cancelling", status)
+            : ControlReply.refused("source", "too late to cancel: the guest is being handed over");
+      }
+      default -> ControlReply.refused("source", "unknown command " + request.command());
+    };
+  }
+
+  private void finish(MigrationReport report) {
+    writeReport(report);
+    if (!logging.quiet()) {
+      ReportSummary.lines(report).forEach(System.out::println);
+    }
+  }
+
+  private void writeReport(MigrationReport report) {
+    if (json == null) {
+      return;
+    }
+    try {
+      ReportFile.write(json, report);
+    } catch (IOException e) {
+      STORY.warn("The report could not be written to {}: {}.", json, e.getMessage());
+    }
+  }
+
+  /**
+   * Runs when the process is told to end (Ctrl-C, TERM). The virtual machine waits for this hook,
+   * so the driver gets to put the guest back; the exit code is the migration's, not the signal's.
+   */
+  private static void cancelAndWait(
+      Cancellation cancellation, CountDownLatch done, ExitCode[] exit) {
+    if (!cancellation.request("a signal")) {
+      STORY.warn("Too late to cancel: the guest is being handed over.");
+    }
+    try {
+      if (done.await(PUT_BACK.toMillis(), TimeUnit.MILLISECONDS)) {
+        Runtime.getRuntime().halt(exit[0].code());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Returns false if the hook runs already, and waits for us. */
+  private static boolean removeHook(Thread hook) {
+    try {
+      return Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      return false;
+    }
+  }
+
+  private static void awaitEnd() {
+    while (true) {
+      LockSupport.park();
+    }
+  }
+}

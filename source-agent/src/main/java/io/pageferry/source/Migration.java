@@ -1,0 +1,407 @@
+package io.pageferry.source;
+
+import io.pageferry.agent.cli.CommandFailure;
+import io.pageferry.agent.cli.ExitCode;
+import io.pageferry.agent.cli.LogOutput;
+import io.pageferry.agent.ledger.LedgerEntry;
+import io.pageferry.agent.ledger.LedgerException;
+import io.pageferry.agent.ledger.LedgerFields;
+import io.pageferry.agent.ledger.LedgerSide;
+import io.pageferry.agent.ledger.LedgerState;
+import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.agent.report.MigrationReport.Outcome;
+import io.pageferry.guest.description.Afterwards;
+import io.pageferry.guest.description.DescriptionException;
+import io.pageferry.guest.description.GuestDescription;
+import io.pageferry.guest.dirty.DirtyTracker;
+import io.pageferry.guest.image.ImageRegion;
+import io.pageferry.protocol.channel.PeerAbortedException;
+import io.pageferry.protocol.channel.PeerConnector;
+import io.pageferry.protocol.channel.PeerIdentity;
+import io.pageferry.protocol.channel.PeerLostException;
+import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.Accepted;
+import io.pageferry.protocol.message.Goodbye;
+import io.pageferry.protocol.message.Offer;
+import io.pageferry.protocol.message.RegionOffer;
+import io.pageferry.protocol.page.ImageDigest;
+import io.pageferry.protocol.page.PageRehearsal;
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.UUID;
+import org.slf4j.Logger;
+
+/**
+ * One migration from beginning to end: preparation, rounds, switchover, and whatever has to be put
+ * back when it does not come to that.
+ *
+ * <p>Threading: everything runs on the thread that calls {@link #run}, the driver; it blocks where
+ * it waits and is interrupted by a cancellation.
+ */
+final class Migration {
+  private static final Logger STORY = LogOutput.story("source");
+
+  /** The ledger's field for the certificate name of the agent that took part. */
+  static final String PEER_NAME = "peerName";
+
+  private final UUID id;
+  private final MigrationSettings settings;
+  private final PeerConnector connector;
+  private final String agent;
+  private final Map<String, String> recovery;
+  private final Cancellation cancellation;
+  private final MigrationProgress progress;
+  private final MigrationJournal journal;
+
+  /**
+   * @param agent this program's name and version, as it introduces itself
+   * @param recovery how {@code source recover} reaches the target again
+   */
+  Migration(
+      UUID id,
+      MigrationSettings settings,
+      PeerConnector connector,
+      String agent,
+      Map<String, String> recovery,
+      Cancellation cancellation,
+      MigrationProgress progress,
+      MigrationJournal journal) {
+    this.id = id;
+    this.settings = settings;
+    this.connector = connector;
+    this.agent = agent;
+    this.recovery = recovery;
+    this.cancellation = cancellation;
+    this.progress = progress;
+    this.journal = journal;
+  }
+
+  /**
+   * Moves the guest, or leaves it as it was.
+   *
+   * @throws CommandFailure with the state the guest is in
+   */
+  void run() throws CommandFailure {
+    cancellation.drivenBy(Thread.currentThread());
+    GuestDescription description;
+    try {
+      description = GuestDescription.load(settings.description());
+    } catch (DescriptionException e) {
+      throw new CommandFailure(ExitCode.USAGE, e.getMessage() + "; nothing was changed", e);
+    }
+    try (SourceGuest guest = SourceGuest.open(description);
+        OwnershipLedger ledger = beginLedger(guest)) {
+      journal.guest(guest.name(), guest.memoryBytes());
+      progress.guest(guest.name(), guest.memoryBytes() / 4096);
+      try {
+        move(guest, ledger);
+      } catch (CommandFailure | IOException | InterruptedException | RuntimeException e) {
+        settleAfter(e, guest, ledger);
+      } catch (Error e) {
+        // No memory, a class that cannot be loaded: a defect, but the guest may stand paused.
+        settleAfter(new IllegalStateException(e.toString(), e), guest, ledger);
+      }
+      release(guest, ledger);
+    } catch (LedgerException e) {
+      throw new CommandFailure(
+          ExitCode.FAILED,
+          "%s; the guest was not touched and runs on here".formatted(e.getMessage()),
+          e);
+    }
+  }
+
+  private OwnershipLedger beginLedger(SourceGuest guest) throws LedgerException, CommandFailure {
+    endEarlier(guest);
+    LedgerFields fields =
+        LedgerFields.of(
+                guest.name(), settings.target().getHostString() + ":" + settings.target().getPort())
+            .withDescription(settings.description().toAbsolutePath().toString())
+            .withImages(imagePaths(guest));
+    for (Map.Entry<String, String> entry : recovery.entrySet()) {
+      fields = fields.with(entry.getKey(), entry.getValue());
+    }
+    return OwnershipLedger.create(settings.stateDirectory(), LedgerSide.SOURCE, id, fields);
+  }
+
+  /**
+   * Ends what killed agents have left open of this guest. It runs here, so there is nothing to
+   * resume; a recovery that came upon "paused" after this migration would start it a second time.
+   */
+  private void endEarlier(SourceGuest guest) throws LedgerException, CommandFailure {
+    for (LedgerEntry entry :
+        OwnershipLedger.list(settings.stateDirectory(), LedgerSide.SOURCE).entries()) {
+      if (isCopyLeftBehind(entry, guest)) {
+        endCopy(entry);
+      }
+      if (entry.state().isFinal()
+          || !entry.fields().guest().equals(guest.name())
+          || !entry.fields().images().equals(imagePaths(guest))) {
+        continue;
+      }
+      if (entry.held() || entry.state() == LedgerState.HANDED_OVER) {
+        throw new CommandFailure(
+            ExitCode.REFUSED,
+            "an earlier migration of guest %s is not settled; nothing was changed: run"
+                    .formatted(guest.name())
+                + " '%s' first"
+                    .formatted(RecoverCommand.of(entry.migration(), settings.stateDirectory())));
+      }
+      try (OwnershipLedger earlier =
+          OwnershipLedger.open(settings.stateDirectory(), LedgerSide.SOURCE, entry.migration())) {
+        if (!earlier.current().isFinal()) {
+          earlier.record(LedgerState.FAILED);
+        }
+      }
+    }
+  }
+
+  /** Whether an earlier migration of this guest completed and its copy here was not ended. */
+  private boolean isCopyLeftBehind(LedgerEntry entry, SourceGuest guest) {
+    String described = settings.description().toAbsolutePath().toString();
+    return entry.state() == LedgerState.COMPLETED
+        && !entry.settled()
+        && !entry.held()
+        && (entry.fields().guest().equals(guest.name())
+            || described.equals(entry.fields().description()));
+  }
+
+  /**
+   * A running guest is at its place now, so that copy is gone. A recovery that still looked for it
+   * would find this guest, paused by this migration, and end it.
+   */
+  private void endCopy(LedgerEntry entry) throws LedgerException {
+    try (OwnershipLedger earlier =
+        OwnershipLedger.open(settings.stateDirectory(), LedgerSide.SOURCE, entry.migration())) {
+      earlier.update(earlier.fields().with(LedgerFields.RELEASED, "true"));
+    }
+  }
+
+  private static List<String> imagePaths(SourceGuest guest) {
+    return guest.image().regions().stream().map(region -> region.path().toString()).toList();
+  }
+
+  private void move(SourceGuest guest, OwnershipLedger ledger)
+      throws IOException, InterruptedException, CommandFailure {
+    // Runs while the target's preflight does.
+    PageRehearsal rehearsal = PageRehearsal.begin();
+    try (rehearsal;
+        TargetLink link = TargetLink.connect(connector, settings.target(), agent)) {
+      try (ImageDigest digest = new ImageDigest(ImageReread.layout(guest.image().regions()))) {
+        drive(guest, ledger, link, digest, rehearsal);
+      } catch (CommandFailure | IOException | InterruptedException | RuntimeException e) {
+        tell(link, e, guest, ledger);
+        throw e;
+      }
+    }
+  }
+
+  private void drive(
+      SourceGuest guest,
+      OwnershipLedger ledger,
+      TargetLink link,
+      ImageDigest digest,
+      PageRehearsal rehearsal)
+      throws IOException, InterruptedException, CommandFailure {
+    requireTarget(link.peer());
+    journal.peer(link.peer());
+    STORY.info("Moving guest {} to {}, migration {}.", guest.name(), link.peer(), id);
+    ledger.update(ledger.fields().with(PEER_NAME, link.peer().name()));
+    Accepted accepted = link.offer(offer(guest, link), agent);
+    rehearsal.close();
+
+    long recording = System.nanoTime();
+    ledger.record(LedgerState.STREAMING);
+    long ledgerNanos = System.nanoTime() - recording;
+    SwitchoverCost cost = new SwitchoverCost(settings.stateDirectory(), guest.name());
+    long fixed = cost.estimateNanos(accepted.startCostMicros(), link.roundTripNanos(), ledgerNanos);
+
+    Pacer pacer = new Pacer(settings.bandwidth());
+    try (RoundSender rounds =
+        new RoundSender(link, guest, digest, pacer, settings.compress(), progress)) {
+      DirtyTracker tracker = guest.track(settings.tracking(), digest::differs);
+      journal.tracking(tracker.name());
+      STORY.info(
+          "{} MiB of memory in {} region(s), {} data channel(s), dirty pages by {}.",
+          guest.memoryBytes() >> 20,
+          guest.image().regions().size(),
+          link.data().size(),
+          tracker.name());
+      guest.control().warmUp();
+      journal.precopyBegins();
+      DirtyPages dirty = new DirtyPages(guest.regionPages());
+      int last =
+          new PreCopy(
+                  guest, tracker, rounds, convergence(guest), settings.onStall(), journal, progress)
+              .run(fixed, dirty);
+      Switchover.Parts parts =
+          new Switchover(
+                  guest, tracker, rounds, link, ledger, digest, cancellation, journal, progress)
+              .run(last + 1, dirty, settings.verifyFull());
+      ledger.record(LedgerState.COMPLETED);
+      cost.remember(parts.fixedNanos());
+      link.send(new Goodbye());
+    }
+  }
+
+  /** Any agent of our authority could have answered there. */
+  private void requireTarget(PeerIdentity peer) throws PeerLostException {
+    String wanted = settings.targetName();
+    if (wanted != null && !wanted.equals(peer.name())) {
+      throw new PeerLostException(
+          PeerLostException.Kind.TLS_REFUSED,
+          "%s is '%s', not '%s' as --target-name demands"
+              .formatted(peer.hostAndPort(), peer.name(), wanted));
+    }
+  }
+
+  /** Before the hand-over the target is told at once: it holds memory and a waiting guest. */
+  private void tell(TargetLink link, Exception failure, SourceGuest guest, OwnershipLedger ledger) {
+    LedgerState state = ledger.current();
+    if (state != LedgerState.HANDED_OVER && state != LedgerState.COMPLETED) {
+      Verdict verdict = verdict(failure, guest, ledger);
+      link.abort(verdict.reason(), verdict.sentence());
+    }
+  }
+
+  private Verdict verdict(Exception failure, SourceGuest guest, OwnershipLedger ledger) {
+    return Verdict.of(
+        failure,
+        Objects.requireNonNullElse(cancellation.wish(), "an interrupt"),
+        guest.gone(),
+        ledger.current() != LedgerState.PLANNED);
+  }
+
+  private Offer offer(SourceGuest guest, TargetLink link) {
+    List<RegionOffer> regions =
+        guest.image().regions().stream()
+            .map((ImageRegion region) -> new RegionOffer(region.name(), region.bytes()))
+            .toList();
+    return new Offer(
+        id,
+        guest.name(),
+        settings.mode(),
+        regions,
+        Math.min(settings.dataChannels(), link.limits().maxDataChannels()),
+        settings.verifyFull(),
+        settings.downtimeLimit().toNanos() / 1000);
+  }
+
+  private Convergence convergence(SourceGuest guest) {
+    return new Convergence(
+        new Convergence.Limits(
+            settings.maxRounds(),
+            settings.maxSentRatio(),
+            settings.dirtyThreshold(),
+            settings.downtimeLimit().toNanos(),
+            guest.memoryBytes()));
+  }
+
+  /** Returns normally if the guest turns out to have moved after all. */
+  private void settleAfter(Exception failure, SourceGuest guest, OwnershipLedger ledger)
+      throws CommandFailure {
+    cancellation.ignoreFromNowOn();
+    switch (ledger.current()) {
+      case COMPLETED -> STORY.warn("The guest has moved; saying goodbye failed.", failure);
+      case HANDED_OVER -> settleOwnership(failure, guest, ledger);
+      default -> throw Retreat.putBack(guest, ledger, verdict(failure, guest, ledger), failure);
+    }
+  }
+
+  private void settleOwnership(Exception failure, SourceGuest guest, OwnershipLedger ledger)
+      throws CommandFailure {
+    STORY.warn(
+        "The hand-over was not confirmed ({}); the guest stays paused until the target's ledger"
+            + " says whose it is.",
+        failure.getMessage());
+    progress.phase("settling ownership");
+    Optional<LedgerState> settled;
+    try {
+      settled =
+          new Settlement(
+                  connector,
+                  settings.target(),
+                  ledger.fields().more().getOrDefault(PEER_NAME, ""),
+                  agent)
+              .settle(ledger, settings.settleFor());
+    } catch (InterruptedException | IOException e) {
+      failure.addSuppressed(e);
+      settled = Optional.empty();
+    }
+    if (settled.isEmpty()) {
+      throw new CommandFailure(
+          ExitCode.RECOVERABLE,
+          "%s after the guest was handed over, and the target does not say whether it took it:"
+                  .formatted(failure.getMessage())
+              + " guest %s stays paused here; continue with '%s'"
+                  .formatted(guest.name(), RecoverCommand.of(id, settings.stateDirectory())),
+          failure);
+    }
+    if (settled.get() == LedgerState.RECLAIMED) {
+      Verdict verdict =
+          new Verdict(
+              ExitCode.FAILED,
+              AbortReason.INTERNAL,
+              "%s; the target gave the guest back".formatted(failure.getMessage()));
+      throw Retreat.putBack(guest, ledger, verdict, failure);
+    }
+    if (failure instanceof PeerAbortedException) {
+      // Its last word: the guest is the target's and does not run. The copy here may be the only
+      // one left, and is not ended by a program.
+      markReleased(ledger);
+      throw new CommandFailure(
+          ExitCode.RECOVERABLE,
+          "%s; guest %s belongs to the target, which took it over and could not start it: run"
+                  .formatted(failure.getMessage(), guest.name())
+              + " 'pageferry target sweep' there; the copy here was kept and stays paused",
+          failure);
+    }
+    STORY.info("The target's ledger says that it took the guest over.");
+  }
+
+  private void release(SourceGuest guest, OwnershipLedger ledger) {
+    progress.phase("completed");
+    guest.stopTracking();
+    STORY.info(
+        "Guest {} runs on the target; it stood still for {} ms.",
+        guest.name(),
+        "%.1f".formatted(journal.downtimeMillis()));
+    if (guest.description().afterwards() == Afterwards.QUIT) {
+      try {
+        guest.control().quit();
+      } catch (IOException e) {
+        STORY.warn(
+            "The paused guest here did not end ({}) and keeps its memory: try again with '{}'.",
+            e.getMessage(),
+            RecoverCommand.of(id, settings.stateDirectory()));
+        return;
+      }
+    }
+    markReleased(ledger);
+  }
+
+  /** The guest has moved whether this can be written or not; a recovery looks once more then. */
+  static void markReleased(OwnershipLedger ledger) {
+    try {
+      ledger.update(ledger.fields().with(LedgerFields.RELEASED, "true"));
+    } catch (LedgerException e) {
+      STORY.warn("The end of this migration could not be written down: {}.", e.getMessage());
+    }
+  }
+
+  MigrationJournal journal() {
+    return journal;
+  }
+
+  /** What the report says of a failure. */
+  static Outcome outcome(ExitCode exit) {
+    return switch (exit) {
+      case DONE -> Outcome.COMPLETED;
+      case CANCELLED -> Outcome.CANCELLED;
+      case RECOVERABLE -> Outcome.PAUSED;
+      case FAILED, USAGE, REFUSED -> Outcome.FAILED;
+    };
+  }
+}

@@ -1,0 +1,155 @@
+package io.pageferry.source;
+
+import io.pageferry.agent.report.MigrationReport;
+import io.pageferry.protocol.channel.PeerIdentity;
+import io.pageferry.protocol.page.PageTally;
+import io.pageferry.source.Switchover.Parts;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What happened in one migration, noted as it happens, and the report of it. Driver thread only.
+ */
+final class MigrationJournal {
+  private static final double NANOS_PER_MILLI = 1e6;
+
+  private final UUID migration;
+  private final String version;
+  private final long begin = System.nanoTime();
+  private final PageTally tally = new PageTally();
+  private final List<MigrationReport.Round> rounds = new ArrayList<>();
+  private String guest = "";
+  private long memoryBytes;
+  private long precopyBegin;
+  private long pausedAt;
+  private long startedAt;
+  private long firstRoundPages;
+  private long sentPages;
+  private boolean verified;
+  private Parts parts = Parts.NONE;
+  private long guestDowntimeMicros;
+  private long longestGapMicros;
+  private @Nullable PeerIdentity peer;
+  private @Nullable String tracking;
+  private @Nullable String stopReason;
+
+  MigrationJournal(UUID migration, String version) {
+    this.migration = migration;
+    this.version = version;
+  }
+
+  void guest(String name, long bytes) {
+    guest = name;
+    memoryBytes = bytes;
+  }
+
+  void peer(PeerIdentity identity) {
+    peer = identity;
+  }
+
+  void tracking(String name) {
+    tracking = name;
+  }
+
+  void precopyBegins() {
+    precopyBegin = System.nanoTime();
+  }
+
+  void round(RoundSender.Sent sent, long dirtied) {
+    if (rounds.isEmpty()) {
+      firstRoundPages = sent.pages();
+    }
+    tally.add(sent.tally());
+    sentPages += sent.pages();
+    rounds.add(
+        new MigrationReport.Round(
+            sent.round(), sent.pages(), sent.tally().wireBytes(), millis(sent.nanos()), dirtied));
+  }
+
+  void stopReason(String reason) {
+    stopReason = reason;
+  }
+
+  void paused(long nanoTime) {
+    pausedAt = nanoTime;
+  }
+
+  void started(long nanoTime, Parts downtime, long guestMicros) {
+    startedAt = nanoTime;
+    parts = downtime;
+    guestDowntimeMicros = guestMicros;
+  }
+
+  void longestGap(long micros) {
+    longestGapMicros = micros;
+  }
+
+  void verified() {
+    verified = true;
+  }
+
+  double downtimeMillis() {
+    return startedAt == 0 ? 0 : millis(startedAt - pausedAt);
+  }
+
+  double guestDowntimeMillis() {
+    return guestDowntimeMicros / 1000.0;
+  }
+
+  MigrationReport report(MigrationReport.Outcome outcome, @Nullable String error) {
+    long now = System.nanoTime();
+    long preparationEnd = pausedAt == 0 ? now : pausedAt;
+    return new MigrationReport(
+        migration,
+        outcome,
+        "precopy",
+        new MigrationReport.Guest(guest, memoryBytes, 4096),
+        new MigrationReport.Times(
+            millis(preparationEnd - begin),
+            precopyBegin == 0 ? 0 : millis(preparationEnd - precopyBegin),
+            downtimeMillis(),
+            0,
+            millis(now - begin)),
+        new MigrationReport.DowntimeParts(
+            millis(parts.pauseNanos()),
+            millis(parts.finalPagesNanos()),
+            millis(parts.deviceStateNanos()),
+            millis(parts.commitNanos()),
+            millis(parts.startNanos())),
+        guestDowntimeMicros == 0 ? null : Double.valueOf(guestDowntimeMicros / 1000.0),
+        longestGapMicros == 0 ? null : Double.valueOf(longestGapMicros / 1000.0),
+        new MigrationReport.Pages(
+            memoryBytes / 4096,
+            sentPages,
+            tally.zero(),
+            tally.raw(),
+            tally.lz4(),
+            0,
+            0,
+            Math.max(0, sentPages - firstRoundPages),
+            0,
+            0),
+        new MigrationReport.Bytes(tally.wireBytes(), sentPages * 4096),
+        rounds,
+        MigrationReport.Faults.NONE,
+        verified,
+        tls(),
+        tracking,
+        error,
+        peer == null ? null : peer.name() + " at " + peer.hostAndPort(),
+        version,
+        stopReason);
+  }
+
+  private MigrationReport.@Nullable Tls tls() {
+    return peer == null || peer.tlsProtocol().equals(PeerIdentity.PLAINTEXT)
+        ? null
+        : new MigrationReport.Tls(peer.tlsProtocol(), peer.tlsGroup());
+  }
+
+  private static double millis(long nanos) {
+    return Math.round(nanos / 1000.0) * 1000 / NANOS_PER_MILLI;
+  }
+}

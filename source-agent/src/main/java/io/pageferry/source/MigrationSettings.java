@@ -1,0 +1,64 @@
+package io.pageferry.source;
+
+import io.pageferry.protocol.message.MigrationMode;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the user asked for.
+ *
+ * @param description the file that describes the guest
+ * @param target the target agent
+ * @param targetName the name that the target's certificate must have; null for any of our authority
+ * @param mode how the memory moves
+ * @param dataChannels 1 to 16
+ * @param bandwidth cap in bytes a second on all data channels together, 0 for none
+ * @param downtimeLimit how long the guest may stand still
+ * @param onStall what becomes of a guest that dirties faster than the link carries
+ * @param maxRounds rounds while the guest runs
+ * @param maxSentRatio bytes on the wire as a multiple of the guest's memory
+ * @param dirtyThreshold pages; so few left mean that another round gains nothing
+ * @param compress whether LZ4 is tried
+ * @param tracking how dirty pages are found
+ * @param verifyFull whether both sides reread their images while the guest stands still
+ * @param settleFor how long a lost confirmation is asked after before the command gives up
+ * @param stateDirectory where the ledger is kept
+ */
+record MigrationSettings(
+    Path description,
+    InetSocketAddress target,
+    @Nullable String targetName,
+    MigrationMode mode,
+    int dataChannels,
+    long bandwidth,
+    Duration downtimeLimit,
+    OnStall onStall,
+    int maxRounds,
+    double maxSentRatio,
+    long dirtyThreshold,
+    boolean compress,
+    Tracking tracking,
+    boolean verifyFull,
+    Duration settleFor,
+    Path stateDirectory) {
+
+  /** What becomes of a guest that dirties faster than the link carries. */
+  enum OnStall {
+    /** It is paused for as long as the rest takes. */
+    PAUSE,
+    /** The migration is called off and the guest stays. */
+    CANCEL
+  }
+
+  /** How dirty pages are found. */
+  enum Tracking {
+    /** By the kernel where it can, else by content digests. */
+    AUTO,
+    /** By the kernel or not at all. */
+    USERFAULTFD,
+    /** By comparing content digests, on purpose. */
+    DIGEST
+  }
+}

@@ -1,0 +1,67 @@
+package io.pageferry.source;
+
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * Holds all data channels of a migration together below one rate.
+ *
+ * <p>Each frame books a slot on a common time line of {@code bytes / rate} seconds and waits until
+ * its slot begins. A sender that comes late (it was not scheduled, or had nothing to send) may
+ * catch up by at most {@link #BURST_NANOS}; more would let an idle second be followed by one at
+ * twice the rate, less would lose every delay of the scheduler for good.
+ *
+ * <p>Threading: any number of senders; the time line is guarded by this object's lock, the waiting
+ * happens outside it.
+ */
+final class Pacer {
+  /** What may be caught up: 5 ms, half a per cent of the second over which a cap is judged. */
+  static final long BURST_NANOS = 5_000_000;
+
+  private final long bytesPerSecond;
+  private long nextSlot;
+
+  /**
+   * @param bytesPerSecond the cap on all channels together; 0 for none
+   */
+  Pacer(long bytesPerSecond) {
+    if (bytesPerSecond < 0) {
+      throw new IllegalArgumentException("negative rate: " + bytesPerSecond);
+    }
+    this.bytesPerSecond = bytesPerSecond;
+    this.nextSlot = System.nanoTime();
+  }
+
+  /** Bytes a second, 0 for no cap. */
+  long bytesPerSecond() {
+    return bytesPerSecond;
+  }
+
+  /**
+   * Returns when {@code bytes} may be sent.
+   *
+   * @throws InterruptedException when the migration is cancelled meanwhile; the slot stays booked
+   */
+  void await(int bytes) throws InterruptedException {
+    if (bytesPerSecond == 0) {
+      return;
+    }
+    long slot = book(System.nanoTime(), bytes);
+    for (long wait = slot - System.nanoTime(); wait > 0; wait = slot - System.nanoTime()) {
+      LockSupport.parkNanos(this, wait);
+      if (Thread.interrupted()) {
+        throw new InterruptedException();
+      }
+    }
+  }
+
+  /** Books the next slot and returns when it begins, on the clock of {@code now}. */
+  synchronized long book(long now, int bytes) {
+    if (nextSlot - (now - BURST_NANOS) < 0) {
+      nextSlot = now - BURST_NANOS;
+    }
+    long slot = nextSlot;
+    nextSlot += Math.multiplyExact((long) bytes, TimeUnit.SECONDS.toNanos(1)) / bytesPerSecond;
+    return slot;
+  }
+}

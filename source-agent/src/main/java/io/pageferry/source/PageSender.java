@@ -1,0 +1,117 @@
+package io.pageferry.source;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.PooledByteBufAllocator;
+import io.pageferry.guest.image.GuestImage;
+import io.pageferry.protocol.channel.PeerChannel;
+import io.pageferry.protocol.message.Limits;
+import io.pageferry.protocol.message.PageSpan;
+import io.pageferry.protocol.page.ImageDigest;
+import io.pageferry.protocol.page.PageEncoder;
+import io.pageferry.protocol.page.PageTally;
+import java.io.IOException;
+import java.util.List;
+
+/**
+ * Reads, digests, encodes and sends pages on one data channel.
+ *
+ * <p>A page is copied out of the image once, into a snapshot, and everything after that (digest,
+ * checksum, encoding) looks at the snapshot: the guest goes on writing, and bytes read twice would
+ * not be the same bytes.
+ *
+ * <p>Threading: one thread at a time, the one that runs {@link #send}; it blocks while the channel
+ * takes no more, which is what makes a slow target slow down its source.
+ */
+final class PageSender implements AutoCloseable {
+  private static final int PAGE = 4096;
+
+  private final int index;
+  private final PeerChannel channel;
+  private final int maxRuns;
+  private final GuestImage image;
+  private final ImageDigest.Stripe digest;
+  private final Pacer pacer;
+  private final MigrationProgress progress;
+  private final PageEncoder encoder;
+  private final RoundWork.Piece piece = new RoundWork.Piece();
+
+  PageSender(
+      int index,
+      PeerChannel channel,
+      Limits limits,
+      GuestImage image,
+      ImageDigest digest,
+      Pacer pacer,
+      boolean compress,
+      MigrationProgress progress) {
+    this.index = index;
+    this.channel = channel;
+    this.maxRuns = limits.maxRunsPerBatch();
+    this.image = image;
+    this.digest = digest.stripe();
+    this.pacer = pacer;
+    this.progress = progress;
+    this.encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, compress);
+  }
+
+  /**
+   * Sends pieces of the round until none is left.
+   *
+   * @return what went out on this channel
+   */
+  PageTally send(int round, RoundWork work) throws IOException, InterruptedException {
+    PageTally tally = new PageTally();
+    if (index == 0) {
+      for (RoundWork.Holes holes : work.holes()) {
+        sendHoles(round, holes.region(), holes.spans(), tally);
+      }
+    }
+    while (work.take(piece)) {
+      sendPiece(round, tally);
+    }
+    channel.flush();
+    return tally;
+  }
+
+  private void sendHoles(int round, int region, List<PageSpan> spans, PageTally tally)
+      throws IOException, InterruptedException {
+    for (int from = 0; from < spans.size(); from += maxRuns) {
+      List<PageSpan> some = spans.subList(from, Math.min(spans.size(), from + maxRuns));
+      long covered = some.stream().mapToLong(PageSpan::count).sum();
+      emit(encoder.encodeZero(round, region, some, tally), covered);
+    }
+  }
+
+  private void sendPiece(int round, PageTally tally) throws IOException, InterruptedException {
+    ByteBuf snapshot = encoder.snapshotBuffer(piece.pages());
+    try {
+      for (int run = 0; run < piece.runs(); run++) {
+        int bytes = piece.count(run) * PAGE;
+        int at = snapshot.writerIndex();
+        image.read(piece.region(), piece.firstPage(run), snapshot.nioBuffer(at, bytes));
+        snapshot.writerIndex(at + bytes);
+      }
+    } catch (IOException | RuntimeException e) {
+      snapshot.release();
+      throw e;
+    }
+    emit(encoder.encode(round, piece, snapshot, digest, tally), piece.pages());
+  }
+
+  private void emit(ByteBuf frame, long pages) throws IOException, InterruptedException {
+    int bytes = frame.readableBytes();
+    try {
+      pacer.await(bytes);
+    } catch (InterruptedException e) {
+      frame.release();
+      throw e;
+    }
+    channel.sendFrame(frame);
+    progress.sent(pages, bytes);
+  }
+
+  @Override
+  public void close() {
+    encoder.close();
+  }
+}

@@ -1,0 +1,100 @@
+package io.pageferry.source;
+
+import io.pageferry.agent.cli.CommandFailure;
+import io.pageferry.agent.cli.LogOutput;
+import io.pageferry.guest.dirty.DirtyTracker;
+import io.pageferry.source.Convergence.Decision;
+import io.pageferry.source.Convergence.Verdict;
+import io.pageferry.source.MigrationSettings.OnStall;
+import java.io.IOException;
+import org.slf4j.Logger;
+
+/**
+ * The rounds while the guest runs: all pages once, then those dirtied meanwhile, until what is left
+ * is worth standing still for.
+ *
+ * <p>Read after clear: the tracker clears a page's mark before it reports the page, and the page is
+ * read only later. A write that races with the read sets the mark again, so the page is sent once
+ * more; the other order would lose that write.
+ *
+ * <p>Threading: the driver thread.
+ */
+final class PreCopy {
+  private static final Logger STORY = LogOutput.story("source");
+
+  private final SourceGuest guest;
+  private final DirtyTracker tracker;
+  private final RoundSender rounds;
+  private final Convergence convergence;
+  private final OnStall onStall;
+  private final MigrationJournal journal;
+  private final MigrationProgress progress;
+
+  PreCopy(
+      SourceGuest guest,
+      DirtyTracker tracker,
+      RoundSender rounds,
+      Convergence convergence,
+      OnStall onStall,
+      MigrationJournal journal,
+      MigrationProgress progress) {
+    this.guest = guest;
+    this.tracker = tracker;
+    this.rounds = rounds;
+    this.convergence = convergence;
+    this.onStall = onStall;
+    this.journal = journal;
+    this.progress = progress;
+  }
+
+  /**
+   * Sends rounds until the guest may be paused.
+   *
+   * @param fixedCostNanos what the switchover will cost besides pages
+   * @param dirty receives the pages that are left; their marks are cleared already
+   * @return how many rounds were sent
+   * @throws StalledException if the guest dirties faster than the link carries and is not to be
+   *     paused for it
+   */
+  int run(long fixedCostNanos, DirtyPages dirty)
+      throws IOException, InterruptedException, CommandFailure {
+    RoundWork work = rounds.everything(guest.image());
+    for (int round = 1; ; round++) {
+      RoundSender.Sent sent = rounds.send(round, work, false);
+      tracker.collect(dirty::mark);
+      journal.round(sent, dirty.count());
+      progress.roundEnded(dirty.count(), sent.nanos());
+      Decision decision =
+          convergence.after(
+              new Convergence.Round(
+                  sent.pages(), sent.tally().wireBytes(), sent.nanos(), dirty.count()),
+              fixedCostNanos);
+      STORY.info(
+          "Round {}: {} pages, {} MB on the wire in {} ms; {} pages dirtied meanwhile.",
+          round,
+          sent.pages(),
+          "%.1f".formatted(sent.tally().wireBytes() / 1e6),
+          "%.1f".formatted(sent.nanos() / 1e6),
+          dirty.count());
+      if (decision.verdict() != Verdict.NEXT_ROUND) {
+        settle(decision);
+        return round;
+      }
+      work = rounds.of(dirty);
+    }
+  }
+
+  private void settle(Decision decision) throws StalledException {
+    String expected = "%.0f ms".formatted(decision.expectedDowntimeNanos() / 1e6);
+    journal.stopReason(decision.reason());
+    if (decision.verdict() == Verdict.STALLED && onStall == OnStall.CANCEL) {
+      throw new StalledException(
+          "the guest dirties its memory faster than the link carries it (%s; pausing it now would"
+                  .formatted(decision.reason())
+              + " take "
+              + expected
+              + ")");
+    }
+    STORY.info("Switching over: {}; expected to stand still for {}.", decision.reason(), expected);
+  }
+}

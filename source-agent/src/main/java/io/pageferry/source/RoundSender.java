@@ -1,0 +1,204 @@
+package io.pageferry.source;
+
+import io.pageferry.guest.dirty.GuestGoneException;
+import io.pageferry.guest.image.GuestImage;
+import io.pageferry.guest.image.ImageRegion;
+import io.pageferry.protocol.channel.PeerChannel;
+import io.pageferry.protocol.message.DirtySummary;
+import io.pageferry.protocol.message.PageSpan;
+import io.pageferry.protocol.message.RoundBegin;
+import io.pageferry.protocol.message.RoundEnd;
+import io.pageferry.protocol.message.RoundLanded;
+import io.pageferry.protocol.page.ImageDigest;
+import io.pageferry.protocol.page.PageTally;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletionService;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorCompletionService;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Sends one round after the other over all data channels.
+ *
+ * <p>A round ends when the target has landed it on every channel. The next one must not begin
+ * before: a page that is sent again may take another channel, and could overtake its older self.
+ *
+ * <p>Threading: the driver calls; each channel has a thread of its own while a round is on. The
+ * driver alone speaks on the control channel and ends the rounds on the data channels.
+ */
+final class RoundSender implements AutoCloseable {
+  /** Landing is bounded by the keep-alive: a target that lands slowly still says so. */
+  private static final Duration LANDING = Duration.ofMinutes(10);
+
+  private static final long WATCH_MILLIS = 100;
+
+  private final TargetLink link;
+  private final SourceGuest guest;
+  private final MigrationProgress progress;
+  private final List<PageSender> senders = new ArrayList<>();
+  private final List<PageTally> tallies = new ArrayList<>();
+  private final ExecutorService threads;
+
+  /**
+   * What a round came to.
+   *
+   * @param tally pages by encoding, and the bytes they took
+   * @param nanos from its beginning to the target's acknowledgement
+   */
+  record Sent(int round, long pages, PageTally tally, long nanos) {}
+
+  RoundSender(
+      TargetLink link,
+      SourceGuest guest,
+      ImageDigest digest,
+      Pacer pacer,
+      boolean compress,
+      MigrationProgress progress) {
+    this.link = link;
+    this.guest = guest;
+    this.progress = progress;
+    List<PeerChannel> channels = link.data();
+    for (int index = 0; index < channels.size(); index++) {
+      senders.add(
+          new PageSender(
+              index,
+              channels.get(index),
+              link.limits(),
+              guest.image(),
+              digest,
+              pacer,
+              compress,
+              progress));
+      tallies.add(new PageTally());
+    }
+    threads =
+        Executors.newFixedThreadPool(
+            channels.size(), Thread.ofPlatform().name("page-sender-", 0).daemon().factory());
+  }
+
+  /** What the first round sends: all memory, its holes by name only. */
+  RoundWork everything(GuestImage image) throws IOException {
+    RoundWork work = new RoundWork(link.limits());
+    for (ImageRegion region : image.regions()) {
+      List<PageSpan> holes = new ArrayList<>();
+      long[] end = {0};
+      image.populatedRuns(
+          region.index(),
+          (index, first, count) -> {
+            if (first > end[0]) {
+              holes.add(new PageSpan(end[0], first - end[0]));
+            }
+            work.add(index, first, count);
+            end[0] = first + count;
+          });
+      long pages = region.bytes() / 4096;
+      if (pages > end[0]) {
+        holes.add(new PageSpan(end[0], pages - end[0]));
+      }
+      work.addHoles(region.index(), holes);
+    }
+    return work;
+  }
+
+  /** What a later round sends; clears the marks. */
+  RoundWork of(DirtyPages dirty) throws IOException {
+    RoundWork work = new RoundWork(link.limits());
+    dirty.drainTo(work::add);
+    return work;
+  }
+
+  /**
+   * Sends a round and returns when the target has landed it.
+   *
+   * @param last whether the guest stands still
+   * @throws GuestGoneException if the guest's process ended meanwhile
+   */
+  Sent send(int round, RoundWork work, boolean last) throws IOException, InterruptedException {
+    long begin = System.nanoTime();
+    link.send(new RoundBegin(round, last, work.pages()));
+    for (DirtySummary summary : work.summary(round)) {
+      link.send(summary);
+    }
+    progress.roundBegins(round, work.pages());
+    PageTally tally = sendPages(round, work);
+    endRound(round);
+    RoundLanded landed = link.await(RoundLanded.class, LANDING);
+    if (landed.pages() != work.pages()) {
+      throw new IOException(
+          "the target landed %d pages of round %d, %d were sent"
+              .formatted(landed.pages(), round, work.pages()));
+    }
+    return new Sent(round, work.pages(), tally, System.nanoTime() - begin);
+  }
+
+  private PageTally sendPages(int round, RoundWork work) throws IOException, InterruptedException {
+    CompletionService<PageTally> shares = new ExecutorCompletionService<>(threads);
+    List<Future<PageTally>> futures = new ArrayList<>();
+    for (PageSender sender : senders) {
+      futures.add(shares.submit(() -> sender.send(round, work)));
+    }
+    try {
+      PageTally sum = new PageTally();
+      for (int done = 0; done < futures.size(); ) {
+        Future<PageTally> share = shares.poll(WATCH_MILLIS, TimeUnit.MILLISECONDS);
+        if (share != null) {
+          sum.add(share.get());
+          done++;
+        } else if (guest.gone()) {
+          throw new GuestGoneException("guest " + guest.name() + " ended");
+        }
+      }
+      for (int index = 0; index < futures.size(); index++) {
+        tallies.set(index, futures.get(index).get());
+      }
+      return sum;
+    } catch (ExecutionException e) {
+      throw cause(e);
+    } finally {
+      futures.forEach(future -> future.cancel(true));
+    }
+  }
+
+  private void endRound(int round) throws IOException {
+    for (int index = 0; index < senders.size(); index++) {
+      link.endRound(index, new RoundEnd(round, tallies.get(index).pages()));
+    }
+  }
+
+  private IOException cause(ExecutionException e) throws InterruptedException {
+    Throwable cause = e.getCause();
+    if (cause instanceof IOException io) {
+      return link.explain(io);
+    }
+    if (cause instanceof RuntimeException unexpected) {
+      throw unexpected;
+    }
+    throw new IllegalStateException(cause);
+  }
+
+  @Override
+  public void close() {
+    // The senders' buffers may only go once nobody uses them any more; closing the channels has
+    // ended every blocked send.
+    threads.shutdownNow();
+    boolean interrupted = false;
+    while (true) {
+      try {
+        threads.awaitTermination(Long.MAX_VALUE, TimeUnit.NANOSECONDS);
+        break;
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    senders.forEach(PageSender::close);
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

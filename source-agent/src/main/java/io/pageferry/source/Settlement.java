@@ -1,0 +1,100 @@
+package io.pageferry.source;
+
+import io.pageferry.agent.cli.LogOutput;
+import io.pageferry.agent.ledger.LedgerState;
+import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.protocol.channel.PeerConnector;
+import io.pageferry.protocol.message.Goodbye;
+import io.pageferry.protocol.message.Ownership;
+import io.pageferry.protocol.message.OwnershipQuery;
+import io.pageferry.protocol.message.OwnershipState;
+import io.pageferry.protocol.message.Reclaim;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.Optional;
+import org.slf4j.Logger;
+
+/**
+ * Finds out whose guest it is after this side has written HANDED_OVER and heard nothing more.
+ *
+ * <p>Only the target's ledger can say: if it says TAKEN_OVER the guest is gone from here; if not,
+ * the target is asked to write ABANDONED, after which no commit can start the guest there any more
+ * and it may be resumed here. A target that has never heard of the migration is not believed: it
+ * may be another machine, or one whose ledger was lost together with the proof.
+ *
+ * <p>Threading: the driver thread.
+ */
+final class Settlement {
+  private static final Logger STORY = LogOutput.story("source");
+  private static final long RETRY_MILLIS = 500;
+
+  private final PeerConnector connector;
+  private final InetSocketAddress target;
+  private final String peerName;
+  private final String agent;
+
+  /**
+   * @param peerName the name in the certificate of the agent that took part
+   */
+  Settlement(PeerConnector connector, InetSocketAddress target, String peerName, String agent) {
+    this.connector = connector;
+    this.target = target;
+    this.peerName = peerName;
+    this.agent = agent;
+  }
+
+  /**
+   * Asks until there is an answer or the time is up, and writes the answer to the ledger.
+   *
+   * @return COMPLETED if the guest is the target's, RECLAIMED if it is ours again, empty if the
+   *     question stays open
+   */
+  Optional<LedgerState> settle(OwnershipLedger ledger, Duration limit)
+      throws InterruptedException, IOException {
+    long end = System.nanoTime() + limit.toNanos();
+    String said = "";
+    do {
+      try (TargetLink link = TargetLink.connect(connector, target, agent)) {
+        if (!link.peer().name().equals(peerName)) {
+          throw new IOException(
+              "%s is %s now, the guest was handed to %s"
+                  .formatted(target, link.peer().name(), peerName));
+        }
+        OwnershipState state = ask(link, ledger);
+        switch (state) {
+          case TAKEN_OVER -> {
+            ledger.record(LedgerState.COMPLETED);
+            // The target need not be asked again, and may close its ledger.
+            link.send(new Goodbye());
+            return Optional.of(LedgerState.COMPLETED);
+          }
+          case ABANDONED -> {
+            ledger.record(LedgerState.RECLAIMED);
+            return Optional.of(LedgerState.RECLAIMED);
+          }
+          default -> STORY.warn("{} says {} of this migration.", peerName, state);
+        }
+      } catch (IOException e) {
+        String why = String.valueOf(e.getMessage());
+        if (!why.equals(said)) {
+          STORY.info("Asking {} who owns the guest: {}.", target, why);
+          said = why;
+        }
+      }
+      Thread.sleep(RETRY_MILLIS);
+    } while (System.nanoTime() - end < 0);
+    return Optional.empty();
+  }
+
+  private static OwnershipState ask(TargetLink link, OwnershipLedger ledger)
+      throws IOException, InterruptedException {
+    link.send(new OwnershipQuery(ledger.migration()));
+    OwnershipState state = link.await(Ownership.class, TargetLink.ANSWER).state();
+    if (state == OwnershipState.RECEIVING || state == OwnershipState.PREPARED) {
+      link.send(new Reclaim(ledger.migration()));
+      state = link.await(Ownership.class, TargetLink.ANSWER).state();
+    }
+    return state;
+  }
+}

@@ -1,0 +1,190 @@
+package io.pageferry.source;
+
+import io.pageferry.agent.cli.CommandFailure;
+import io.pageferry.agent.cli.ExitCode;
+import io.pageferry.agent.cli.LogOutput;
+import io.pageferry.guest.control.GuestControl;
+import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.guest.control.GuestStatus;
+import io.pageferry.guest.control.PrivateFolder;
+import io.pageferry.guest.control.QmpControl;
+import io.pageferry.guest.description.GuestDescription;
+import io.pageferry.guest.dirty.DigestTracker;
+import io.pageferry.guest.dirty.DirtyTracker;
+import io.pageferry.guest.dirty.SentContent;
+import io.pageferry.guest.dirty.WriteProtectTracker;
+import io.pageferry.guest.handover.GuestHandover;
+import io.pageferry.guest.handover.HandoverListener;
+import io.pageferry.guest.handover.HandoverMode;
+import io.pageferry.guest.image.GuestImage;
+import io.pageferry.guest.image.ImageException;
+import io.pageferry.guest.image.ImageRegion;
+import io.pageferry.source.MigrationSettings.Tracking;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+
+/**
+ * The guest on this host as the migration holds it: its locked image, its control, and the tracker
+ * that follows its writes. Closing lets go of all of it and leaves the guest as it is.
+ *
+ * <p>Threading: the driver thread; the image may be read by all senders.
+ */
+final class SourceGuest implements AutoCloseable {
+  private static final Logger STORY = LogOutput.story("source");
+  private static final Duration HANDOVER = Duration.ofSeconds(5);
+
+  private final GuestDescription description;
+  private final GuestImage image;
+  private final GuestControl control;
+  private @Nullable GuestHandover handover;
+  private @Nullable DirtyTracker tracker;
+
+  private SourceGuest(GuestDescription description, GuestImage image, GuestControl control) {
+    this.description = description;
+    this.image = image;
+    this.control = control;
+  }
+
+  /**
+   * Takes hold of the image and of the guest's control.
+   *
+   * @throws CommandFailure with what is wrong; nothing has been changed then
+   */
+  static SourceGuest open(GuestDescription description) throws CommandFailure {
+    GuestImage image;
+    try {
+      image = GuestImage.openExisting(description);
+    } catch (ImageException e) {
+      throw new CommandFailure(ExitCode.REFUSED, e.getMessage() + "; nothing was changed", e);
+    }
+    GuestControl control = null;
+    try {
+      control = QmpControl.connect(description.control());
+      GuestStatus status = control.status();
+      if (!status.running()) {
+        throw new CommandFailure(
+            ExitCode.REFUSED,
+            "guest %s is %s, not running: only a running guest can be moved; nothing was changed"
+                .formatted(description.name(), status.name()));
+      }
+      return new SourceGuest(description, image, control);
+    } catch (GuestControlException e) {
+      closeQuietly(control);
+      closeQuietly(image);
+      throw new CommandFailure(
+          ExitCode.REFUSED,
+          "guest %s does not answer: %s; nothing was changed"
+              .formatted(description.name(), e.getMessage()),
+          e);
+    } catch (CommandFailure | RuntimeException e) {
+      closeQuietly(control);
+      closeQuietly(image);
+      throw e;
+    }
+  }
+
+  GuestDescription description() {
+    return description;
+  }
+
+  String name() {
+    return description.name();
+  }
+
+  GuestImage image() {
+    return image;
+  }
+
+  GuestControl control() {
+    return control;
+  }
+
+  /** Pages of each region. */
+  long[] regionPages() {
+    List<ImageRegion> regions = image.regions();
+    return regions.stream().mapToLong(region -> region.bytes() / 4096).toArray();
+  }
+
+  long memoryBytes() {
+    return image.regions().stream().mapToLong(ImageRegion::bytes).sum();
+  }
+
+  /**
+   * Begins to follow the guest's writes; from here on none is missed.
+   *
+   * @param sent what the digest tracker compares with
+   */
+  DirtyTracker track(Tracking wanted, SentContent sent) throws IOException, CommandFailure {
+    DirtyTracker chosen = null;
+    if (wanted != Tracking.DIGEST
+        && description.tracking() != io.pageferry.guest.description.Tracking.DIGEST) {
+      try {
+        handover = requestHandover();
+        chosen = new WriteProtectTracker(handover, image);
+      } catch (IOException e) {
+        closeQuietly(handover);
+        handover = null;
+        if (wanted == Tracking.USERFAULTFD) {
+          throw new CommandFailure(
+              ExitCode.REFUSED,
+              "the kernel cannot track guest %s: %s; nothing was changed (without --tracking"
+                      .formatted(name(), e.getMessage())
+                  + " userfaultfd it would be moved by comparing digests)",
+              e);
+        }
+        STORY.warn(
+            "The kernel cannot track this guest ({}); its pages are compared by digest instead:"
+                + " every round and the final pause read all of its memory once more.",
+            e.getMessage());
+      }
+    }
+    tracker = chosen != null ? chosen : new DigestTracker(image, sent);
+    tracker.arm();
+    return tracker;
+  }
+
+  private GuestHandover requestHandover() throws IOException {
+    try (PrivateFolder folder = PrivateFolder.open()) {
+      Path socket = folder.resolve("handover.sock");
+      try (HandoverListener listener = HandoverListener.bind(socket)) {
+        control.requestHandover(socket, HandoverMode.WRITE_PROTECT);
+        return listener.accept(HANDOVER);
+      }
+    }
+  }
+
+  /** Whether the guest's process has ended, as far as it can be seen from here. */
+  boolean gone() {
+    return handover != null && handover.guestGone();
+  }
+
+  /** Ends the tracking; the guest goes on at full speed. */
+  void stopTracking() {
+    closeQuietly(tracker);
+    closeQuietly(handover);
+    tracker = null;
+    handover = null;
+  }
+
+  @Override
+  public void close() {
+    stopTracking();
+    closeQuietly(control);
+    closeQuietly(image);
+  }
+
+  private static void closeQuietly(@Nullable AutoCloseable resource) {
+    if (resource == null) {
+      return;
+    }
+    try {
+      resource.close();
+    } catch (Exception e) {
+      STORY.debug("closing {} failed", resource, e);
+    }
+  }
+}

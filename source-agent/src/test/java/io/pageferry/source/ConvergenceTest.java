@@ -1,0 +1,95 @@
+package io.pageferry.source;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.pageferry.source.Convergence.Limits;
+import io.pageferry.source.Convergence.Round;
+import io.pageferry.source.Convergence.Verdict;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+class ConvergenceTest {
+  private static final long PAGES = 131_072;
+  private static final long MEMORY = PAGES * 4096;
+  private static final long FIXED = TimeUnit.MILLISECONDS.toNanos(10);
+  private static final Limits LIMITS =
+      new Limits(30, 3.0, 50, TimeUnit.MILLISECONDS.toNanos(300), MEMORY);
+
+  /** A link of 1 GB/s. */
+  private static Round round(long pages, long dirty) {
+    return new Round(pages, pages * 4096, pages * 4096, dirty);
+  }
+
+  @Test
+  void roundsGoOnWhileEachHalvesWhatIsLeft() {
+    Convergence convergence = new Convergence(LIMITS);
+    assertThat(convergence.after(round(PAGES, 2600), FIXED).verdict())
+        .isEqualTo(Verdict.NEXT_ROUND);
+    assertThat(convergence.after(round(2600, 300), FIXED).verdict()).isEqualTo(Verdict.NEXT_ROUND);
+    Convergence.Decision last = convergence.after(round(300, 40), FIXED);
+    assertThat(last.verdict()).isEqualTo(Verdict.SWITCH_OVER);
+    assertThat(last.expectedDowntimeNanos()).isBetween(FIXED, FIXED + 1_000_000);
+  }
+
+  @Test
+  void aRoundThatNoLongerPaysIsNotSentWhenTheRestFits() {
+    Convergence convergence = new Convergence(LIMITS);
+    convergence.after(round(PAGES, 4000), FIXED);
+    assertThat(convergence.after(round(4000, 3900), FIXED).verdict())
+        .isEqualTo(Verdict.SWITCH_OVER);
+  }
+
+  @Test
+  void theFixedCostCountsAgainstTheDowntimeLimit() {
+    Round round = round(PAGES, 0);
+    assertThat(new Convergence(LIMITS).after(round, FIXED).verdict())
+        .isEqualTo(Verdict.SWITCH_OVER);
+    assertThat(new Convergence(LIMITS).after(round, TimeUnit.MILLISECONDS.toNanos(301)).verdict())
+        .isEqualTo(Verdict.NEXT_ROUND);
+  }
+
+  @Test
+  void aGuestThatDirtiesAsFastAsTheLinkCarriesStalls() {
+    Convergence convergence = new Convergence(LIMITS);
+    int rounds = 1;
+    while (convergence.after(round(PAGES / 4 * 3, PAGES / 4 * 3), FIXED).verdict()
+        == Verdict.NEXT_ROUND) {
+      rounds++;
+    }
+    assertThat(rounds).isLessThanOrEqualTo(Convergence.FRUITLESS_ROUNDS + 1);
+    assertThat(convergence.after(round(PAGES, PAGES), FIXED).verdict()).isEqualTo(Verdict.STALLED);
+  }
+
+  @Test
+  void theNumberOfRoundsIsBounded() {
+    Convergence convergence =
+        new Convergence(new Limits(4, 100, 0, TimeUnit.MILLISECONDS.toNanos(1), MEMORY));
+    long left = PAGES;
+    for (int i = 0; i < 3; i++) {
+      long next = left * 4 / 5;
+      assertThat(convergence.after(round(left, next), FIXED).verdict())
+          .isEqualTo(Verdict.NEXT_ROUND);
+      left = next;
+    }
+    assertThat(convergence.after(round(left, left * 4 / 5), FIXED).verdict())
+        .isEqualTo(Verdict.STALLED);
+  }
+
+  @Test
+  void whatIsSentIsBoundedByAMultipleOfTheMemory() {
+    Convergence convergence =
+        new Convergence(new Limits(1000, 1.5, 0, TimeUnit.MILLISECONDS.toNanos(20), MEMORY));
+    assertThat(convergence.after(round(PAGES, PAGES * 4 / 5), FIXED).verdict())
+        .isEqualTo(Verdict.NEXT_ROUND);
+    assertThat(convergence.after(round(PAGES * 4 / 5, PAGES * 3 / 5), FIXED).verdict())
+        .isEqualTo(Verdict.STALLED);
+  }
+
+  @Test
+  void zeroPagesSayNothingAboutTheLink() {
+    Convergence convergence = new Convergence(LIMITS);
+    convergence.after(new Round(PAGES, 2000, 50_000_000, PAGES / 4), FIXED);
+    convergence.after(round(PAGES / 4, PAGES / 10), FIXED);
+    assertThat(convergence.bandwidth()).isBetween(900_000_000L, 1_100_000_000L);
+  }
+}

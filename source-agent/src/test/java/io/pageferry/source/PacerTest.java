@@ -1,0 +1,92 @@
+package io.pageferry.source;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.time.Duration;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+@Timeout(30)
+class PacerTest {
+
+  @Test
+  void slotsFollowOneAnotherAtTheRate() {
+    Pacer pacer = new Pacer(1_000_000);
+    long now = System.nanoTime() + TimeUnit.SECONDS.toNanos(1);
+    long first = pacer.book(now, 1000);
+    assertThat(pacer.book(now, 1000) - first).isEqualTo(1_000_000);
+    assertThat(pacer.book(now, 500) - first).isEqualTo(2_000_000);
+    assertThat(pacer.book(now, 1) - first).isEqualTo(2_500_000);
+  }
+
+  @Test
+  void anIdleTimeIsNotMadeUpForBeyondTheBurst() {
+    Pacer pacer = new Pacer(1_000_000);
+    long now = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+    assertThat(pacer.book(now, 1000)).isEqualTo(now - Pacer.BURST_NANOS);
+  }
+
+  /** A sender that the scheduler wakes up to 4 ms late, on a clock of the test's own. */
+  @ParameterizedTest
+  @ValueSource(longs = {21, 22, 23})
+  void lateWakeUpsAreMadeUpForWithinTheSecond(long seed) {
+    Random random = new Random(seed);
+    long rate = 100_000_000;
+    Pacer pacer = new Pacer(rate);
+    long begin = System.nanoTime() + TimeUnit.SECONDS.toNanos(1);
+    long end = begin + TimeUnit.SECONDS.toNanos(1);
+    long sent = 0;
+    for (long now = begin; now < end; ) {
+      long slot = pacer.book(now, 262_144);
+      sent += 262_144;
+      now = Math.max(now, slot) + random.nextLong(4_000_000);
+    }
+    assertThat((double) sent).isCloseTo((double) rate, within(0.02 * rate));
+  }
+
+  @Test
+  void aSecondOfSendingStaysBelowTheCap() throws InterruptedException {
+    long rate = 100_000_000;
+    Pacer pacer = new Pacer(rate);
+    long begin = System.nanoTime();
+    long sent = 0;
+    while (System.nanoTime() - begin < TimeUnit.SECONDS.toNanos(1)) {
+      pacer.await(262_144);
+      sent += 262_144;
+    }
+    double seconds = (System.nanoTime() - begin) / 1e9;
+    assertThat(sent / seconds).isLessThan(1.02 * rate);
+  }
+
+  @Test
+  void withoutACapNothingWaits() throws InterruptedException {
+    Pacer pacer = new Pacer(0);
+    for (int i = 0; i < 1_000_000; i++) {
+      pacer.await(Integer.MAX_VALUE);
+    }
+  }
+
+  @Test
+  void waitingEndsWhenTheMigrationIsCancelled() throws InterruptedException {
+    Pacer pacer = new Pacer(1);
+    pacer.await(1_000_000);
+    Thread waiting = Thread.currentThread();
+    Thread.ofVirtual()
+        .start(
+            () -> {
+              while (waiting.getState() != Thread.State.TIMED_WAITING) {
+                Thread.onSpinWait();
+              }
+              waiting.interrupt();
+            });
+    assertThatThrownBy(() -> pacer.await(1)).isInstanceOf(InterruptedException.class);
+    assertThat(Duration.ofNanos(pacer.book(System.nanoTime(), 1) - System.nanoTime()))
+        .isGreaterThan(Duration.ofHours(1));
+  }
+}
