@@ -1,0 +1,86 @@
+package io.pageferry.target;
+
+import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.target.reception.Reception;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+
+/**
+ * The migrations this agent is receiving: one at a time for each guest, so many in all. Any thread;
+ * guarded by its own monitor.
+ */
+public final class Receptions {
+  private final int limit;
+  private final Map<UUID, Reception> running = new HashMap<>();
+  private boolean stopping;
+
+  Receptions(int limit) {
+    this.limit = limit;
+  }
+
+  /**
+   * Starts a reception on a thread of its own.
+   *
+   * @throws MigrationAborted BUSY when this guest is already being received or no more fit
+   */
+  synchronized void start(Reception reception) throws MigrationAborted {
+    if (stopping) {
+      throw new MigrationAborted(AbortReason.SHUTTING_DOWN, "the target agent is being stopped");
+    }
+    if (running.containsKey(reception.migration())) {
+      throw new MigrationAborted(
+          AbortReason.PROTOCOL_VIOLATION, "this migration is running already");
+    }
+    for (Reception other : running.values()) {
+      if (other.guestName().equals(reception.guestName())) {
+        throw new MigrationAborted(
+            AbortReason.BUSY,
+            "the target is receiving the guest '" + reception.guestName() + "' already");
+      }
+    }
+    if (running.size() >= limit) {
+      throw new MigrationAborted(
+          AbortReason.BUSY,
+          "the target is receiving "
+              + running.size()
+              + " guests already, and takes no more at a time");
+    }
+    running.put(reception.migration(), reception);
+    Thread.ofPlatform().name("reception-" + reception.guestName()).start(() -> run(reception));
+  }
+
+  private void run(Reception reception) {
+    try {
+      reception.run();
+    } finally {
+      synchronized (this) {
+        running.remove(reception.migration());
+        notifyAll();
+      }
+    }
+  }
+
+  /** The one of that migration, while it runs. */
+  public synchronized Optional<Reception> find(UUID migration) {
+    return Optional.ofNullable(running.get(migration));
+  }
+
+  synchronized List<Reception> all() {
+    return new ArrayList<>(running.values());
+  }
+
+  /** Ends all that can be ended, takes no more, and waits for the rest. */
+  synchronized void stop(Duration limit) throws InterruptedException {
+    stopping = true;
+    running.values().forEach(Reception::stop);
+    long deadline = System.nanoTime() + limit.toNanos();
+    while (!running.isEmpty() && System.nanoTime() - deadline < 0) {
+      wait(Math.max(1, (deadline - System.nanoTime()) / 1_000_000));
+    }
+  }
+}

@@ -1,0 +1,126 @@
+package io.pageferry.target;
+
+import io.micrometer.core.instrument.MeterRegistry;
+import io.pageferry.agent.local.MigrationStatus;
+import io.pageferry.protocol.channel.PeerAcceptor;
+import io.pageferry.protocol.channel.PeerChannel;
+import io.pageferry.protocol.channel.Transport;
+import io.pageferry.protocol.conversation.TargetConversation;
+import io.pageferry.protocol.message.Capabilities;
+import io.pageferry.protocol.message.Offer;
+import io.pageferry.target.admission.GuestFolder;
+import io.pageferry.target.admission.Preflight;
+import io.pageferry.target.reception.Reception;
+import io.pageferry.target.reception.ReceptionMeters;
+import io.pageferry.target.reception.StartCosts;
+import io.pageferry.target.recovery.OwnershipDesk;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import org.slf4j.Logger;
+
+/**
+ * Takes in peers: each connection is greeted on a virtual thread, each migration becomes a {@link
+ * Reception} with a thread of its own, and pages are landed by the event loops of their data
+ * channels. Any thread.
+ */
+public final class TargetServer implements AutoCloseable {
+  /** Enough for a guest to be started and its source told. */
+  private static final Duration STOPPING = Duration.ofSeconds(30);
+
+  private final TargetSettings settings;
+  private final Logger story;
+  private final Receptions receptions;
+  private final OwnershipDesk desk;
+  private final ControlPlaces places = new ControlPlaces();
+  private final Preflight preflight;
+  private final StartCosts startCosts = new StartCosts();
+  private final ReceptionMeters meters;
+  private final PeerAcceptor acceptor;
+
+  public TargetServer(TargetSettings settings, MeterRegistry registry, Logger story) {
+    this.settings = settings;
+    this.story = story;
+    this.receptions = new Receptions(settings.maxMigrations());
+    this.desk = new OwnershipDesk(settings.stateDirectory(), receptions);
+    this.preflight =
+        new Preflight(
+            new GuestFolder(settings.guests()),
+            settings.allowed(),
+            settings.stateDirectory(),
+            settings.launchLimit());
+    this.meters = new ReceptionMeters(registry);
+    this.acceptor = new PeerAcceptor(settings.transport());
+  }
+
+  /**
+   * Listens.
+   *
+   * @return the real address; port 0 is allowed
+   * @throws IOException with a sentence when the address cannot be had
+   */
+  public InetSocketAddress listen(InetSocketAddress address)
+      throws IOException, InterruptedException {
+    return acceptor.bind(address, this::greet);
+  }
+
+  public Transport transport() {
+    return acceptor.transport();
+  }
+
+  private void greet(PeerChannel channel) {
+    Thread.ofVirtual()
+        .name("greeting")
+        .start(new PeerGreeting(channel, receptions, desk, places, this::receive));
+  }
+
+  private void receive(
+      Offer offer, PeerChannel control, TargetConversation conversation, Capabilities both)
+      throws MigrationAborted {
+    receptions.start(
+        new Reception(
+            offer,
+            control,
+            conversation,
+            both,
+            preflight,
+            settings.limits(),
+            startCosts,
+            meters,
+            story));
+  }
+
+  /** Where each migration is. */
+  public List<MigrationStatus> status() {
+    return receptions.all().stream().map(Reception::status).toList();
+  }
+
+  /**
+   * Ends one migration as far as its guest is not this host's already.
+   *
+   * @return whether there is such a migration
+   */
+  public boolean cancel(UUID migration) {
+    Optional<Reception> reception = receptions.find(migration);
+    reception.ifPresent(Reception::cancel);
+    return reception.isPresent();
+  }
+
+  /**
+   * Ends what can be ended, lets take-overs finish, then closes the socket: until then a source can
+   * still ask whose its guest is.
+   */
+  @Override
+  public void close() {
+    try {
+      receptions.stop(STOPPING);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      acceptor.close();
+    }
+  }
+}

@@ -1,0 +1,27 @@
+package io.pageferry.target;
+
+import io.pageferry.protocol.channel.TransportSettings;
+import io.pageferry.target.admission.AllowList;
+import io.pageferry.target.reception.ReceptionLimits;
+import java.nio.file.Path;
+import java.time.Duration;
+
+/**
+ * How a target serves.
+ *
+ * @param transport its sockets and its TLS
+ * @param guests the folder of descriptions
+ * @param stateDirectory where its ledgers are
+ * @param allowed which peer may send which guest
+ * @param maxMigrations received at once
+ * @param launchLimit how long a launched guest may take until it can be controlled
+ * @param limits of one migration
+ */
+public record TargetSettings(
+    TransportSettings transport,
+    Path guests,
+    Path stateDirectory,
+    AllowList allowed,
+    int maxMigrations,
+    Duration launchLimit,
+    ReceptionLimits limits) {}

@@ -1,0 +1,159 @@
+package io.pageferry.target.admission;
+
+import io.pageferry.guest.description.GuestDescription;
+import io.pageferry.guest.description.MemoryDescription;
+import io.pageferry.protocol.channel.PeerIdentity;
+import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.MigrationMode;
+import io.pageferry.protocol.message.Offer;
+import io.pageferry.protocol.message.RegionOffer;
+import io.pageferry.target.MigrationAborted;
+import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.Leftovers;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+
+/**
+ * Finds out whether this host can take a guest, and holds for it what it needs, before its source
+ * sends a page: who asks, what for, whether the layouts match, then memory, then the guest's
+ * process. Cheap questions come first. Each failure has its own reason and sentence, and leaves
+ * nothing.
+ *
+ * <p>Immutable; any thread.
+ */
+public final class Preflight {
+  private final GuestFolder guests;
+  private final AllowList allowed;
+  private final Path stateDirectory;
+  private final Duration launchLimit;
+
+  public Preflight(
+      GuestFolder guests, AllowList allowed, Path stateDirectory, Duration launchLimit) {
+    this.guests = guests;
+    this.allowed = allowed;
+    this.stateDirectory = stateDirectory;
+    this.launchLimit = launchLimit;
+  }
+
+  /**
+   * Reserves everything for the offered guest.
+   *
+   * @return the guest's place here, to be abandoned or kept by the caller
+   */
+  public IncomingGuest admit(Offer offer, PeerIdentity peer) throws MigrationAborted {
+    GuestFolder.checkName(offer.guest());
+    authorise(offer.guest(), peer);
+    requireKnownMode(offer.mode());
+    GuestDescription description = guests.describe(offer.guest());
+    matchLayout(offer.regions(), description.memory());
+    requireFree(description);
+    IncomingGuest guest =
+        IncomingGuest.begin(stateDirectory, offer.migration(), description, peer.name());
+    boolean admitted = false;
+    try {
+      List<Long> regionBytes = offer.regions().stream().map(RegionOffer::bytes).toList();
+      if (description.launch().isEmpty()) {
+        // Reserving empties the image that is there: only once its guest has said that it waits.
+        guest.launch(launchLimit);
+        guest.reserve(regionBytes);
+      } else {
+        guest.reserve(regionBytes);
+        guest.launch(launchLimit);
+      }
+      admitted = true;
+      return guest;
+    } finally {
+      if (!admitted) {
+        guest.renounce();
+        guest.remove();
+      }
+    }
+  }
+
+  private void authorise(String guest, PeerIdentity peer) throws MigrationAborted {
+    if (!allowed.allows(peer.name(), guest)) {
+      throw new MigrationAborted(
+          AbortReason.NOT_AUTHORISED,
+          "the target does not allow '"
+              + peer.name()
+              + "' to send the guest '"
+              + guest
+              + "': its --allow list says who may");
+    }
+  }
+
+  private static void requireKnownMode(MigrationMode mode) throws MigrationAborted {
+    if (mode != MigrationMode.PRECOPY && mode != MigrationMode.STOP_AND_COPY) {
+      throw new MigrationAborted(
+          AbortReason.PROTOCOL_VIOLATION, "the target does not take migrations in mode " + mode);
+    }
+  }
+
+  /** Regions are paired by their order, as the guest has them; names and sizes must be the same. */
+  private static void matchLayout(List<RegionOffer> offered, List<MemoryDescription> described)
+      throws MigrationAborted {
+    if (offered.size() != described.size()) {
+      throw mismatch(
+          "the guest has "
+              + offered.size()
+              + " memory regions on the source, "
+              + described.size()
+              + " in the target's description");
+    }
+    for (int i = 0; i < offered.size(); i++) {
+      RegionOffer theirs = offered.get(i);
+      MemoryDescription ours = described.get(i);
+      if (!theirs.name().equals(ours.name())) {
+        throw mismatch(
+            "memory region "
+                + i
+                + " is named '"
+                + theirs.name()
+                + "' on the source, '"
+                + ours.name()
+                + "' in the target's description");
+      }
+      if (ours.bytes().isPresent() && ours.bytes().getAsLong() != theirs.bytes()) {
+        throw mismatch(
+            "memory region '"
+                + theirs.name()
+                + "' has "
+                + theirs.bytes()
+                + " bytes on the source, "
+                + ours.bytes().getAsLong()
+                + " in the target's description");
+      }
+    }
+  }
+
+  private static MigrationAborted mismatch(String sentence) {
+    return new MigrationAborted(AbortReason.LAYOUT_MISMATCH, sentence);
+  }
+
+  /**
+   * Whether the names that the guest will have here are free. Asked before the ledger names them as
+   * ours: what a ledger names is removed by the sweep.
+   */
+  private static void requireFree(GuestDescription description) throws MigrationAborted {
+    if (description.launch().isEmpty()) {
+      return;
+    }
+    if (Leftovers.isAnswered(description.control().qmp())) {
+      throw new MigrationAborted(
+          AbortReason.BUSY,
+          "a guest runs on the target already and answers on " + description.control().qmp());
+    }
+    for (MemoryDescription memory : description.memory()) {
+      if (Files.exists(memory.path(), LinkOption.NOFOLLOW_LINKS)) {
+        throw new MigrationAborted(
+            AbortReason.IMAGE_EXISTS,
+            "the target has a file "
+                + memory.path()
+                + " already: remove it if no guest uses it, or run 'pageferry target sweep'");
+      }
+    }
+  }
+}

@@ -1,0 +1,304 @@
+package io.pageferry.target.incoming;
+
+import io.pageferry.agent.ledger.LedgerException;
+import io.pageferry.agent.ledger.LedgerFields;
+import io.pageferry.agent.ledger.LedgerSide;
+import io.pageferry.agent.ledger.LedgerState;
+import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.guest.control.GuestControl;
+import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.guest.control.GuestStatus;
+import io.pageferry.guest.control.QmpControl;
+import io.pageferry.guest.description.GuestDescription;
+import io.pageferry.guest.image.GuestImage;
+import io.pageferry.guest.image.ImageException;
+import io.pageferry.guest.image.ImageRegion;
+import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.target.MigrationAborted;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Everything this host holds for one guest on its way here: the ledger, the reserved image, the
+ * launched process, the line to it. Made step by step by the preflight, in the order of the
+ * methods; ends in {@link #remove} (nothing is left) or {@link #keep} (the guest stays, this lets
+ * go of it).
+ *
+ * <p>The ledger comes first and names what is about to be made, so that whatever a killed agent
+ * leaves behind is found. One thread at a time.
+ */
+public final class IncomingGuest {
+  /** The ledger's field for the guest's control socket: a description may change meanwhile. */
+  public static final String QMP = "qmp";
+
+  /** The ledger's field that says whether the image files are ours to remove. */
+  public static final String IMAGE_MADE_HERE = "imageMadeHere";
+
+  /** The ledger's field for the time at which it was made, ISO 8601. */
+  static final String BEGUN = "begun";
+
+  /** The ledger's field that says that nothing is left to remove. */
+  public static final String CLEANED = LedgerFields.CLEANED;
+
+  /** The ledger's field that says that the guest was started and needs no second start. */
+  public static final String STARTED = "started";
+
+  private static final Logger LOG = LoggerFactory.getLogger(IncomingGuest.class);
+  private static final long POLL_MILLIS = 10;
+
+  private final UUID migration;
+  private final GuestDescription description;
+  private final OwnershipLedger ledger;
+  private @Nullable GuestImage image;
+  private @Nullable GuestLaunch launch;
+  private @Nullable GuestControl control;
+
+  private IncomingGuest(UUID migration, GuestDescription description, OwnershipLedger ledger) {
+    this.migration = migration;
+    this.description = description;
+    this.ledger = ledger;
+  }
+
+  /**
+   * Writes down, on disk, that this host is about to receive the guest.
+   *
+   * @param peer the sending agent's name, by its certificate
+   */
+  public static IncomingGuest begin(
+      Path stateDirectory, UUID migration, GuestDescription description, String peer)
+      throws MigrationAborted {
+    LedgerFields fields =
+        LedgerFields.of(description.name(), peer)
+            .withDescription(description.file().toString())
+            .withImages(
+                description.memory().stream().map(memory -> memory.path().toString()).toList())
+            .with(QMP, description.control().qmp().toString())
+            .with(BEGUN, Instant.now().toString())
+            .with(IMAGE_MADE_HERE, Boolean.toString(!description.launch().isEmpty()));
+    try {
+      return new IncomingGuest(
+          migration,
+          description,
+          OwnershipLedger.create(stateDirectory, LedgerSide.TARGET, migration, fields));
+    } catch (LedgerException e) {
+      if (e.problem() == LedgerException.Problem.EXISTS) {
+        throw new MigrationAborted(
+            AbortReason.PROTOCOL_VIOLATION,
+            "the target's ledger knows this migration already: a migration's number is good once",
+            e);
+      }
+      throw new MigrationAborted(
+          AbortReason.IO_ERROR, "the target cannot keep its ledger: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Makes the image and holds the memory for all of it; where the guest is not ours to launch, its
+   * own image is taken and emptied.
+   */
+  public void reserve(List<Long> regionBytes) throws MigrationAborted {
+    try {
+      if (!description.launch().isEmpty()) {
+        image = GuestImage.createReserved(description, regionBytes);
+        return;
+      }
+      GuestImage opened = GuestImage.openExisting(description);
+      image = opened;
+      for (ImageRegion region : opened.regions()) {
+        if (region.bytes() != regionBytes.get(region.index())) {
+          throw new MigrationAborted(
+              AbortReason.LAYOUT_MISMATCH,
+              "region "
+                  + region.name()
+                  + " has "
+                  + region.bytes()
+                  + " bytes on the target, "
+                  + regionBytes.get(region.index())
+                  + " on the source");
+        }
+        opened.clear(region.index(), 0, region.pages());
+      }
+    } catch (ImageException e) {
+      throw ImageRefusal.of(e);
+    } catch (IOException e) {
+      throw new MigrationAborted(
+          AbortReason.IO_ERROR, "the target cannot prepare its image: " + e.getMessage(), e);
+    }
+  }
+
+  /** Launches the guest, if that is ours to do, and waits until it asks for its device state. */
+  public void launch(Duration limit) throws MigrationAborted {
+    if (!description.launch().isEmpty()) {
+      try {
+        launch = GuestLaunch.start(description, migration);
+        ledger.update(ledger.fields().withLaunched(launch.handle()));
+      } catch (LedgerException e) {
+        throw new MigrationAborted(
+            AbortReason.IO_ERROR, "the target cannot keep its ledger: " + e.getMessage(), e);
+      } catch (IOException e) {
+        throw new MigrationAborted(
+            AbortReason.GUEST_CONTROL_FAILED,
+            "the guest cannot be launched on the target: " + e.getMessage(),
+            e);
+      }
+    }
+    long deadline = System.nanoTime() + limit.toNanos();
+    while (!reached(deadline)) {
+      requireAlive();
+      pause();
+    }
+  }
+
+  private boolean reached(long deadline) throws MigrationAborted {
+    QmpControl attempt = null;
+    try {
+      attempt = QmpControl.connect(description.control());
+      GuestStatus status = attempt.status();
+      if (!status.awaitsDeviceState()) {
+        attempt.close();
+        throw new MigrationAborted(
+            AbortReason.GUEST_CONTROL_FAILED,
+            "the guest on the target is '"
+                + status.name()
+                + "' and does not wait for a migration: start it with its option for that");
+      }
+      attempt.warmUp();
+      control = attempt;
+      return true;
+    } catch (GuestControlException e) {
+      if (attempt != null) {
+        attempt.close();
+      }
+      if (launch == null || System.nanoTime() - deadline > 0) {
+        throw new MigrationAborted(
+            AbortReason.GUEST_CONTROL_FAILED,
+            "the guest on the target cannot be controlled: " + e.getMessage(),
+            e);
+      }
+      return false;
+    }
+  }
+
+  private void requireAlive() throws MigrationAborted {
+    if (launch != null && !launch.isAlive()) {
+      throw new MigrationAborted(
+          AbortReason.GUEST_ENDED, "the guest launched on the target ended" + launch.lastWords());
+    }
+  }
+
+  private static void pause() throws MigrationAborted {
+    try {
+      Thread.sleep(POLL_MILLIS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new MigrationAborted(AbortReason.SHUTTING_DOWN, "the target agent is being stopped", e);
+    }
+  }
+
+  public GuestDescription description() {
+    return description;
+  }
+
+  public OwnershipLedger ledger() {
+    return ledger;
+  }
+
+  /** The reserved image; after {@link #reserve}. */
+  public GuestImage image() {
+    if (image == null) {
+      throw new IllegalStateException("nothing is reserved yet");
+    }
+    return image;
+  }
+
+  /** The line to the guest; after {@link #launch}. */
+  public GuestControl control() {
+    if (control == null) {
+      throw new IllegalStateException("the guest is not reached yet");
+    }
+    return control;
+  }
+
+  /** The guest's process, if it was launched here. */
+  public Optional<GuestLaunch> launched() {
+    return Optional.ofNullable(launch);
+  }
+
+  /**
+   * Writes down that this guest will never run here by this migration.
+   *
+   * @return whether that is on disk
+   */
+  public boolean renounce() {
+    try {
+      ledger.record(LedgerState.ABANDONED);
+      return true;
+    } catch (LedgerException e) {
+      LOG.error("migration {}: {}", migration, e.getMessage());
+      return false;
+    }
+  }
+
+  /**
+   * Ends the launched process and removes the image. What cannot be removed is logged, and the
+   * ledger tells the sweep.
+   */
+  public void remove() {
+    closeControl();
+    if (launch != null) {
+      launch.end();
+      Leftovers.removeSocket(description.control().qmp());
+    }
+    if (removeImage() && ledger.current() == LedgerState.ABANDONED) {
+      try {
+        ledger.update(ledger.fields().with(CLEANED, "true"));
+      } catch (LedgerException e) {
+        LOG.warn("migration {}: {}", migration, e.getMessage());
+      }
+    }
+    ledger.close();
+  }
+
+  private boolean removeImage() {
+    if (image == null) {
+      return true;
+    }
+    try {
+      if (description.launch().isEmpty()) {
+        for (ImageRegion region : image.regions()) {
+          image.clear(region.index(), 0, region.pages());
+        }
+      } else {
+        image.deleteFiles();
+      }
+      image.close();
+      return true;
+    } catch (IOException e) {
+      LOG.error("migration {}: the image cannot be removed: {}", migration, e.getMessage());
+      return false;
+    }
+  }
+
+  /** The guest stays here; its files, its socket and its process are nobody's to remove. */
+  public void keep() {
+    closeControl();
+    if (image != null) {
+      image.close();
+    }
+    ledger.close();
+  }
+
+  private void closeControl() {
+    if (control != null) {
+      control.close();
+    }
+  }
+}

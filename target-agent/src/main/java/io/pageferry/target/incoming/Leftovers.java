@@ -1,0 +1,116 @@
+package io.pageferry.target.incoming;
+
+import io.pageferry.agent.ledger.LedgerEntry;
+import io.pageferry.agent.ledger.LedgerFields;
+import io.pageferry.agent.ledger.LedgerState;
+import java.io.IOException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.time.Instant;
+import java.util.Collections;
+import java.util.List;
+import java.util.UUID;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Removes what a killed agent left of a migration that is abandoned, by what its ledger says. */
+public final class Leftovers {
+  private static final Logger LOG = LoggerFactory.getLogger(Leftovers.class);
+
+  private Leftovers() {}
+
+  /**
+   * Ends the launched guest and removes the image, unless a later migration has taken its place.
+   *
+   * @param others all ledgers of this host's target side
+   * @return whether nothing is left
+   */
+  public static boolean remove(UUID migration, LedgerFields fields, List<LedgerEntry> others) {
+    Instant begun = begun(fields);
+    for (LedgerEntry other : others) {
+      if (!other.migration().equals(migration) && hasTakenThePlace(other, fields, begun)) {
+        LOG.warn(
+            "migration {} came later than {} and has its image: that is left alone",
+            other.migration(),
+            migration);
+        // By the mark alone, which no other migration's process has; a number may be used again.
+        GuestProcesses.end(migration, null);
+        return true;
+      }
+    }
+    LedgerFields.LaunchedProcess launched = fields.launched();
+    ProcessHandle known = launched == null ? null : launched.find();
+    GuestProcesses.end(migration, known);
+    if (!fields.isSet(IncomingGuest.IMAGE_MADE_HERE)) {
+      return true;
+    }
+    String qmp = fields.more().get(IncomingGuest.QMP);
+    if (qmp != null) {
+      if (isAnswered(Path.of(qmp))) {
+        // Ours have ended, so it is another guest, and it may have this image as its memory.
+        LOG.warn("a guest that migration {} did not launch is at {}: left alone", migration, qmp);
+        return GuestProcesses.find(migration, known).isEmpty();
+      }
+      removeSocket(Path.of(qmp));
+    }
+    // A file older than the ledger is not what this migration made.
+    boolean clean = true;
+    for (String image : fields.images()) {
+      clean &= removeImage(Path.of(image), begun);
+    }
+    return clean;
+  }
+
+  private static boolean hasTakenThePlace(LedgerEntry other, LedgerFields fields, Instant begun) {
+    boolean gone = other.state() == LedgerState.ABANDONED && other.settled();
+    return !gone
+        && !begun(other.fields()).isBefore(begun)
+        && !Collections.disjoint(other.fields().images(), fields.images());
+  }
+
+  private static Instant begun(LedgerFields fields) {
+    return Instant.parse(fields.more().getOrDefault(IncomingGuest.BEGUN, Instant.EPOCH.toString()));
+  }
+
+  private static boolean removeImage(Path image, Instant begun) {
+    try {
+      BasicFileAttributes attributes = Files.readAttributes(image, BasicFileAttributes.class);
+      // The agent may have been killed before it found that another's file is in the way.
+      if (attributes.creationTime().toInstant().plusSeconds(1).isBefore(begun)) {
+        LOG.warn("{} is older than the migration and is left alone", image);
+        return true;
+      }
+      Files.delete(image);
+      return true;
+    } catch (java.nio.file.NoSuchFileException e) {
+      return true;
+    } catch (IOException e) {
+      LOG.error("{} cannot be removed: {}", image, e.toString());
+      return false;
+    }
+  }
+
+  /** Removes a control socket whose guest has ended; one that somebody answers on stays. */
+  static void removeSocket(Path socket) {
+    if (!Files.exists(socket) || isAnswered(socket)) {
+      return;
+    }
+    try {
+      Files.deleteIfExists(socket);
+    } catch (IOException e) {
+      LOG.warn("{} cannot be removed: {}", socket, e.toString());
+    }
+  }
+
+  /** Whether a process listens there. */
+  public static boolean isAnswered(Path socket) {
+    try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
+      return channel.isConnected();
+    } catch (IOException e) {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,253 @@
+package io.pageferry.target.reception;
+
+import io.netty.buffer.ByteBufAllocator;
+import io.pageferry.agent.cli.HoldPoint;
+import io.pageferry.agent.ledger.LedgerException;
+import io.pageferry.agent.ledger.LedgerState;
+import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.Commit;
+import io.pageferry.protocol.message.DigestValue;
+import io.pageferry.protocol.message.Goodbye;
+import io.pageferry.protocol.message.Message;
+import io.pageferry.protocol.message.Offer;
+import io.pageferry.protocol.message.Prepared;
+import io.pageferry.protocol.message.Started;
+import io.pageferry.protocol.page.Digest;
+import io.pageferry.protocol.page.ImageLayout;
+import io.pageferry.target.MigrationAborted;
+import io.pageferry.target.incoming.IncomingGuest;
+import java.io.IOException;
+import java.time.Duration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * From the last page to a guest that runs here, step by step, each on disk before it is acted on:
+ * {@link #prepare}, {@link #awaitCommit}, {@link #takeOver}, {@link #awaitGoodbye}. The guest
+ * stands still meanwhile. Driver thread only.
+ */
+final class Handover {
+  private static final Logger LOG = LoggerFactory.getLogger(Handover.class);
+
+  /** How long a stopping agent waits for a COMMIT that may be on its way. */
+  private static final Duration COMMIT_IN_FLIGHT = Duration.ofSeconds(2);
+
+  private static final Duration GOODBYE = Duration.ofSeconds(10);
+
+  private final Offer offer;
+  private final IncomingGuest guest;
+  private final SourceLine line;
+  private final ReceptionLimits limits;
+  private final ReceptionProgress progress;
+  private final Logger story;
+  private final Activation activation;
+  private long committedAt;
+  private boolean committed;
+
+  Handover(
+      Offer offer,
+      IncomingGuest guest,
+      SourceLine line,
+      ReceptionLimits limits,
+      ReceptionProgress progress,
+      Logger story) {
+    this.offer = offer;
+    this.guest = guest;
+    this.line = line;
+    this.limits = limits;
+    this.progress = progress;
+    this.story = story;
+    this.activation = new Activation(guest.control());
+  }
+
+  /**
+   * Compares the digest, loads the device state, which changes the memory, and is ready: on disk
+   * first, then said.
+   *
+   * @param running this side's running digest
+   */
+  void prepare(DigestValue theirs, Digest running, byte[] deviceState, ImageLayout layout)
+      throws MigrationAborted, InterruptedException {
+    progress.phase("preparing");
+    Digest ours = compare(theirs, running, layout);
+    activation.load(deviceState);
+    record(LedgerState.PREPARED);
+    progress.phase("prepared");
+    HoldPoint.reached("prepared");
+    line.send(new Prepared(true, ours.high(), ours.low()));
+    story.info(
+        "guest '{}': {}digest matches, {} KiB of device state loaded in {} ms; prepared",
+        offer.guest(),
+        theirs.full() ? "image reread, " : "",
+        deviceState.length / 1024,
+        activation.loadMicros() / 1000.0);
+  }
+
+  private Digest compare(DigestValue theirs, Digest running, ImageLayout layout)
+      throws MigrationAborted {
+    if (offer.verifyFull() && !theirs.full()) {
+      throw new MigrationAborted(
+          AbortReason.PROTOCOL_VIOLATION, "a full digest was offered, and a running one came");
+    }
+    Digest ours = running;
+    if (theirs.full()) {
+      try {
+        ours = FullDigest.of(guest.image(), layout, ByteBufAllocator.DEFAULT);
+      } catch (IOException e) {
+        throw new MigrationAborted(
+            AbortReason.IO_ERROR, "the target cannot reread its image: " + e.getMessage(), e);
+      }
+    }
+    Digest expected = new Digest(theirs.high(), theirs.low());
+    if (!ours.equals(expected)) {
+      throw new MigrationAborted(
+          AbortReason.DIGEST_MISMATCH,
+          "what landed on the target is not what the source has: digest "
+              + ours
+              + (theirs.full() ? " reread, " + running + " as landed" : "")
+              + ", expected "
+              + expected);
+    }
+    return ours;
+  }
+
+  /**
+   * Waits for the source's word. A lost source may come back on another connection and ask; until
+   * then nothing is decided, up to a limit.
+   */
+  void awaitCommit() throws MigrationAborted, InterruptedException {
+    long deadline = System.nanoTime() + limits.idleLimit().toNanos();
+    MigrationAborted verdict =
+        new MigrationAborted(
+            AbortReason.PEER_SILENT,
+            "the source did not commit, and the time to wait for it is over");
+    while (!committed) {
+      try {
+        ReceptionEvent event =
+            line.next(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
+        if (event == null) {
+          throw verdict;
+        }
+        // No pattern switch: the first run of one costs milliseconds, and the guest stands still.
+        if (event instanceof ReceptionEvent.FromSource from) {
+          requireCommit(from.message());
+          committed = true;
+          committedAt = from.nanos();
+        }
+      } catch (SourceLost e) {
+        if (e.byItsOwnWord() || e.byViolation()) {
+          throw new MigrationAborted(e.reason(), String.valueOf(e.getMessage()), e);
+        }
+        story.warn(
+            "guest '{}' is prepared and the source is lost ({}): waiting {} s for it to ask",
+            offer.guest(),
+            e.getMessage(),
+            limits.abandonAfter().toSeconds());
+        progress.phase("prepared, source lost");
+        deadline = System.nanoTime() + limits.abandonAfter().toNanos();
+      } catch (MigrationAborted e) {
+        if (e.reason() != AbortReason.SHUTTING_DOWN) {
+          throw e;
+        }
+        // The source may have committed a moment ago: then this guest is ours to start.
+        verdict = e;
+        deadline = Math.min(deadline, System.nanoTime() + COMMIT_IN_FLIGHT.toNanos());
+      }
+    }
+  }
+
+  private static void requireCommit(Message message) throws MigrationAborted {
+    if (!(message instanceof Commit)) {
+      throw SourceLine.unexpected(message);
+    }
+  }
+
+  /** Whether the source has given its guest away. */
+  boolean committed() {
+    return committed;
+  }
+
+  /**
+   * From here on the guest is this host's: on disk first, then it runs, then the source is told.
+   *
+   * @param written run as soon as it is on disk
+   * @return what loading and starting cost, in microseconds
+   */
+  long takeOver(Runnable written) throws MigrationAborted, InterruptedException {
+    progress.phase("taking over");
+    record(LedgerState.TAKEN_OVER);
+    long writtenAt = System.nanoTime();
+    written.run();
+    HoldPoint.reached("taken-over");
+    try {
+      activation.start();
+    } catch (GuestControlException e) {
+      throw new MigrationAborted(
+          AbortReason.GUEST_CONTROL_FAILED,
+          "the guest belongs to the target now and stands paused there, because it did not start: "
+              + e.getMessage()
+              + "; run 'pageferry target sweep' there",
+          e);
+    }
+    long takeOverMicros = (System.nanoTime() - committedAt) / 1_000;
+    long downtimeMicros = activation.guestDowntimeMicros();
+    HoldPoint.reached("started");
+    line.send(
+        new Started(
+            takeOverMicros,
+            downtimeMicros,
+            activation.loadMicros(),
+            (writtenAt - committedAt) / 1_000,
+            activation.startMicros()));
+    progress.phase("running here");
+    noteStarted();
+    story.info(
+        "guest '{}' runs here, {} ms after the source's word{}",
+        offer.guest(),
+        takeOverMicros / 1000.0,
+        downtimeMicros > 0 ? "; it stood still for " + downtimeMicros / 1000.0 + " ms" : "");
+    return activation.loadMicros() + takeOverMicros;
+  }
+
+  /**
+   * The source knows: nobody will ask any more. Without its word the ledger stays open to be asked.
+   */
+  void awaitGoodbye(LandedPages landed) throws InterruptedException {
+    String why = "nothing came";
+    try {
+      if (line.next(GOODBYE) instanceof ReceptionEvent.FromSource(Goodbye goodbye, long nanos)) {
+        record(LedgerState.COMPLETED);
+        story.info(
+            "migration {} is complete: {} pages landed, {} of them zero",
+            offer.migration(),
+            landed.pages(),
+            landed.zeroPages());
+        return;
+      }
+    } catch (MigrationAborted | SourceLost e) {
+      why = String.valueOf(e.getMessage());
+    }
+    story.warn(
+        "migration {}: the source did not confirm ({}); it can still ask", offer.migration(), why);
+  }
+
+  /** On disk when it returns. */
+  private void record(LedgerState state) throws MigrationAborted {
+    try {
+      guest.ledger().record(state);
+    } catch (LedgerException e) {
+      throw new MigrationAborted(
+          AbortReason.IO_ERROR, "the target cannot keep its ledger: " + e.getMessage(), e);
+    }
+  }
+
+  /** So that a sweep after a crash does not start a guest that somebody has paused since. */
+  private void noteStarted() {
+    try {
+      guest.ledger().update(guest.ledger().fields().with(IncomingGuest.STARTED, "true"));
+    } catch (LedgerException e) {
+      LOG.warn("migration {}: {}", offer.migration(), e.getMessage());
+    }
+  }
+}

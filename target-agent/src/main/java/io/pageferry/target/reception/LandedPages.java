@@ -1,0 +1,40 @@
+package io.pageferry.target.reception;
+
+import io.micrometer.core.instrument.Counter;
+import java.util.concurrent.atomic.LongAdder;
+
+/** What has landed so far, over all data channels; written by their event loops, read by anyone. */
+final class LandedPages {
+  private final LongAdder pages = new LongAdder();
+  private final LongAdder zeroPages = new LongAdder();
+  private long countedPages;
+  private long countedZero;
+
+  void add(long count) {
+    pages.add(count);
+  }
+
+  void addZero(long count) {
+    pages.add(count);
+    zeroPages.add(count);
+  }
+
+  /** All pages, duplicates and zero pages included. */
+  long pages() {
+    return pages.sum();
+  }
+
+  long zeroPages() {
+    return zeroPages.sum();
+  }
+
+  /** Adds to the meters what they have not counted yet. Driver thread only. */
+  void count(Counter all, Counter zero) {
+    long pagesNow = pages();
+    long zeroNow = zeroPages();
+    all.increment((double) (pagesNow - countedPages));
+    zero.increment((double) (zeroNow - countedZero));
+    countedPages = pagesNow;
+    countedZero = zeroNow;
+  }
+}

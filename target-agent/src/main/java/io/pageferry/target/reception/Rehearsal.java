@@ -1,0 +1,105 @@
+package io.pageferry.target.reception;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.pageferry.protocol.conversation.TargetConversation;
+import io.pageferry.protocol.frame.ProtocolException;
+import io.pageferry.protocol.message.Accepted;
+import io.pageferry.protocol.message.Capabilities;
+import io.pageferry.protocol.message.ChannelRole;
+import io.pageferry.protocol.message.Commit;
+import io.pageferry.protocol.message.DeviceState;
+import io.pageferry.protocol.message.DigestValue;
+import io.pageferry.protocol.message.Hello;
+import io.pageferry.protocol.message.Limits;
+import io.pageferry.protocol.message.Message;
+import io.pageferry.protocol.message.MessageCodec;
+import io.pageferry.protocol.message.MigrationMode;
+import io.pageferry.protocol.message.Offer;
+import io.pageferry.protocol.message.Prepared;
+import io.pageferry.protocol.message.RegionOffer;
+import io.pageferry.protocol.message.RoundBegin;
+import io.pageferry.protocol.message.RoundEnd;
+import io.pageferry.protocol.message.RoundLanded;
+import io.pageferry.protocol.message.Started;
+import io.pageferry.protocol.message.VersionRange;
+import io.pageferry.protocol.message.Welcome;
+import io.pageferry.protocol.page.PageBatch;
+import java.util.List;
+import java.util.UUID;
+
+/**
+ * Goes through a conversation with nobody once, before it counts: the first time that this process
+ * reads a COMMIT is otherwise in a guest's downtime, and loading the classes for it takes longer
+ * than the rest of the take-over.
+ */
+final class Rehearsal {
+  private static final int TIMES = 3;
+  private static boolean done;
+
+  private Rehearsal() {}
+
+  /** Has an effect once in the life of the process. Any thread. */
+  static synchronized void run() {
+    if (done) {
+      return;
+    }
+    done = true;
+    try {
+      for (int i = 0; i < TIMES; i++) {
+        converse();
+      }
+    } catch (ProtocolException e) {
+      throw new IllegalStateException("the rehearsal breaks the protocol", e);
+    }
+  }
+
+  private static void converse() throws ProtocolException {
+    UUID migration = new UUID(1, 1);
+    byte[] token = new byte[Hello.TOKEN_BYTES];
+    Capabilities capabilities = Capabilities.CURRENT;
+    Limits limits = Limits.CURRENT;
+    TargetConversation conversation = new TargetConversation();
+    conversation.received(
+        coded(
+            new Hello(
+                VersionRange.CURRENT,
+                ChannelRole.CONTROL,
+                capabilities,
+                limits,
+                "rehearsal",
+                Hello.NO_MIGRATION,
+                new byte[0],
+                0)));
+    conversation.sent(coded(new Welcome(1, capabilities, limits, "rehearsal")));
+    conversation.received(
+        coded(
+            new Offer(
+                migration,
+                "rehearsal",
+                MigrationMode.PRECOPY,
+                List.of(new RegionOffer("ram", PageBatch.PAGE_BYTES)),
+                1,
+                false,
+                0)));
+    conversation.sent(coded(new Accepted(List.of(token), 0)));
+    conversation.received(coded(new RoundBegin(1, true, 0)));
+    conversation.roundEndReceived(0, (RoundEnd) coded(new RoundEnd(1, 0)));
+    conversation.sent(coded(new RoundLanded(1, 0)));
+    conversation.received(coded(new DeviceState(0, true, new byte[1])));
+    conversation.received(coded(new DigestValue(0, 0, false)));
+    conversation.sent(coded(new Prepared(true, 0, 0)));
+    conversation.received(coded(new Commit()));
+    conversation.sent(coded(new Started(0, 0, 0, 0, 0)));
+  }
+
+  private static Message coded(Message message) throws ProtocolException {
+    ByteBuf payload = Unpooled.buffer();
+    try {
+      MessageCodec.encode(message, payload);
+      return MessageCodec.decode(message.type(), payload);
+    } finally {
+      payload.release();
+    }
+  }
+}

@@ -1,0 +1,145 @@
+package io.pageferry.target.reception;
+
+import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.DeviceState;
+import io.pageferry.protocol.message.DigestValue;
+import io.pageferry.protocol.message.DirtySummary;
+import io.pageferry.protocol.message.Message;
+import io.pageferry.protocol.message.RoundBegin;
+import io.pageferry.protocol.message.RoundLanded;
+import io.pageferry.target.MigrationAborted;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Takes in round after round, each acknowledged when all of it is in the image, and what the source
+ * sends beside and after the last one: the device state and the digest. Driver thread only.
+ */
+final class RoundIntake {
+  private static final Logger LOG = LoggerFactory.getLogger(RoundIntake.class);
+
+  private final String guest;
+  private final SourceLine line;
+  private final DataChannels channels;
+  private final ReceptionLimits limits;
+  private final ReceptionProgress progress;
+  private final ReceptionMeters meters;
+  private final LandedPages landed;
+  private final Logger story;
+  private final Patience patience;
+  private final DeviceStateAssembly deviceState;
+  private final long joinDeadline;
+
+  private @Nullable RoundBegin begun;
+  private ReceptionEvent.@Nullable RoundDelivered delivered;
+  private @Nullable DigestValue digest;
+  private long roundBegan = System.nanoTime();
+
+  RoundIntake(
+      String guest,
+      SourceLine line,
+      DataChannels channels,
+      ReceptionLimits limits,
+      ReceptionProgress progress,
+      ReceptionMeters meters,
+      LandedPages landed,
+      Logger story) {
+    this.guest = guest;
+    this.line = line;
+    this.channels = channels;
+    this.limits = limits;
+    this.progress = progress;
+    this.meters = meters;
+    this.landed = landed;
+    this.story = story;
+    this.patience = new Patience(landed, limits.idleLimit());
+    this.deviceState = new DeviceStateAssembly(limits.deviceStateBytes());
+    this.joinDeadline = System.nanoTime() + limits.joinLimit().toNanos();
+  }
+
+  /** Returns when the last round has landed and device state and digest are here. */
+  void run() throws MigrationAborted, SourceLost, InterruptedException {
+    boolean last = false;
+    while (!last || digest == null) {
+      take();
+      // The two arrive on different connections, in either order.
+      if (begun != null && delivered != null) {
+        last = begun.last();
+        acknowledge(begun, delivered.pages());
+        begun = null;
+        delivered = null;
+      }
+    }
+  }
+
+  byte[] deviceState() throws MigrationAborted {
+    return deviceState.complete();
+  }
+
+  DigestValue digest() {
+    return Objects.requireNonNull(digest);
+  }
+
+  private void take() throws MigrationAborted, SourceLost, InterruptedException {
+    switch (line.next(SourceLine.LOOK)) {
+      case null -> {
+        requireChannels();
+        patience.check();
+      }
+      case ReceptionEvent.FromSource(Message message, long nanos) -> {
+        patience.renew();
+        take(message);
+      }
+      case ReceptionEvent.RoundDelivered event -> {
+        patience.renew();
+        delivered = event;
+      }
+      case ReceptionEvent other -> throw new IllegalStateException("not for here: " + other);
+    }
+  }
+
+  private void take(Message message) throws MigrationAborted {
+    switch (message) {
+      case RoundBegin begin -> {
+        begun = begin;
+        roundBegan = System.nanoTime();
+        progress.round(begin);
+      }
+      case DirtySummary summary -> LOG.debug("{}", summary);
+      // The source need not wait for the last round to land before it sends the rest.
+      case DeviceState piece -> deviceState.add(piece);
+      case DigestValue value -> digest = value;
+      default -> throw SourceLine.unexpected(message);
+    }
+  }
+
+  private void acknowledge(RoundBegin round, long pages) {
+    if (round.last()) {
+      channels.settle();
+    }
+    line.send(new RoundLanded(round.round(), pages));
+    long nanos = System.nanoTime() - roundBegan;
+    meters.roundLanded(landed, nanos);
+    if (round.round() == 1 || round.last()) {
+      story.info(
+          "guest '{}': {} {} landed, {} pages in {} ms",
+          guest,
+          round.last() ? "last round" : "round",
+          round.round(),
+          pages,
+          Math.round(nanos / 1e5) / 10.0);
+    } else {
+      LOG.debug("round {} landed, {} pages in {} ms", round.round(), pages, nanos / 1_000_000);
+    }
+  }
+
+  private void requireChannels() throws MigrationAborted {
+    if (System.nanoTime() - joinDeadline > 0 && !channels.complete()) {
+      throw new MigrationAborted(
+          AbortReason.PEER_SILENT,
+          "not all data channels joined within " + limits.joinLimit().toMillis() + " ms");
+    }
+  }
+}

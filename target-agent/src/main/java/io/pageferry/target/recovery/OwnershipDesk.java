@@ -1,0 +1,136 @@
+package io.pageferry.target.recovery;
+
+import io.pageferry.agent.ledger.LedgerEntry;
+import io.pageferry.agent.ledger.LedgerException;
+import io.pageferry.agent.ledger.LedgerSide;
+import io.pageferry.agent.ledger.LedgerState;
+import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.protocol.channel.PeerIdentity;
+import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.OwnershipState;
+import io.pageferry.target.MigrationAborted;
+import io.pageferry.target.Receptions;
+import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.reception.Reception;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Answers, from what is on disk, whose a guest is, to the agent that sent it and to nobody else.
+ * "Unknown" is said only when there is no ledger at all: one that cannot be read is never taken for
+ * one that is not there. Any thread.
+ */
+public final class OwnershipDesk {
+  private static final Logger LOG = LoggerFactory.getLogger(OwnershipDesk.class);
+  private static final Duration DECISION = Duration.ofSeconds(60);
+
+  private final Path stateDirectory;
+  private final Receptions receptions;
+
+  public OwnershipDesk(Path stateDirectory, Receptions receptions) {
+    this.stateDirectory = stateDirectory;
+    this.receptions = receptions;
+  }
+
+  /** What the ledger says. */
+  public OwnershipState query(UUID migration, PeerIdentity peer) throws MigrationAborted {
+    try {
+      LedgerEntry entry = OwnershipLedger.read(stateDirectory, LedgerSide.TARGET, migration);
+      authorise(entry.fields().peer(), peer);
+      return state(entry.state());
+    } catch (LedgerException e) {
+      return unknown(e);
+    }
+  }
+
+  /**
+   * Gives a guest back that was not taken over: writes that it never will be.
+   *
+   * @return what is then on disk
+   */
+  public OwnershipState reclaim(UUID migration, PeerIdentity peer)
+      throws MigrationAborted, InterruptedException {
+    OwnershipState before = query(migration, peer);
+    if (before != OwnershipState.RECEIVING && before != OwnershipState.PREPARED) {
+      return before;
+    }
+    Optional<Reception> running = receptions.find(migration);
+    if (running.isPresent()) {
+      settle(running.get());
+      return query(migration, peer);
+    }
+    try (OwnershipLedger ledger =
+        OwnershipLedger.open(stateDirectory, LedgerSide.TARGET, migration)) {
+      Sweep.abandon(ledger);
+    } catch (LedgerException e) {
+      // Held: another agent of this host is at it. What it has written so far is the answer.
+      if (e.problem() != LedgerException.Problem.HELD) {
+        throw unreadable(e);
+      }
+    }
+    return query(migration, peer);
+  }
+
+  /**
+   * The source knows that the guest is here: nobody will ask about this migration any more. A guest
+   * that was not started yet stays in the sweep's care.
+   */
+  public void confirm(UUID migration) {
+    try (OwnershipLedger ledger =
+        OwnershipLedger.open(stateDirectory, LedgerSide.TARGET, migration)) {
+      if (ledger.current() == LedgerState.TAKEN_OVER
+          && Boolean.parseBoolean(ledger.fields().more().get(IncomingGuest.STARTED))) {
+        ledger.record(LedgerState.COMPLETED);
+      }
+    } catch (LedgerException e) {
+      LOG.debug("migration {} stays open to be asked", migration, e);
+    }
+  }
+
+  private static void settle(Reception reception) throws MigrationAborted, InterruptedException {
+    try {
+      reception.reclaim().get(DECISION.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (ExecutionException | TimeoutException e) {
+      throw new MigrationAborted(
+          AbortReason.IO_ERROR, "the target cannot say now whose the guest is: ask again later", e);
+    }
+  }
+
+  private static OwnershipState unknown(LedgerException e) throws MigrationAborted {
+    if (e.problem() == LedgerException.Problem.MISSING) {
+      return OwnershipState.UNKNOWN;
+    }
+    throw unreadable(e);
+  }
+
+  private static MigrationAborted unreadable(LedgerException e) {
+    return new MigrationAborted(
+        AbortReason.IO_ERROR, "the target cannot read its ledger: " + e.getMessage(), e);
+  }
+
+  /** By name, not by certificate: a source that recovers may have a renewed one. */
+  private static void authorise(String sender, PeerIdentity peer) throws MigrationAborted {
+    if (!sender.equals(peer.name())) {
+      throw new MigrationAborted(
+          AbortReason.NOT_AUTHORISED, "this migration is not one that '" + peer.name() + "' began");
+    }
+  }
+
+  private static OwnershipState state(LedgerState state) {
+    return switch (state) {
+      case RECEIVING -> OwnershipState.RECEIVING;
+      case PREPARED -> OwnershipState.PREPARED;
+      case TAKEN_OVER, COMPLETED -> OwnershipState.TAKEN_OVER;
+      case ABANDONED -> OwnershipState.ABANDONED;
+      case PLANNED, STREAMING, PAUSED, HANDED_OVER, RECLAIMED, FAILED ->
+          throw new IllegalStateException("a target's ledger in state " + state);
+    };
+  }
+}

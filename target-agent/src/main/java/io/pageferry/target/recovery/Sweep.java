@@ -1,0 +1,159 @@
+package io.pageferry.target.recovery;
+
+import io.pageferry.agent.ledger.LedgerEntry;
+import io.pageferry.agent.ledger.LedgerException;
+import io.pageferry.agent.ledger.LedgerFields;
+import io.pageferry.agent.ledger.LedgerListing;
+import io.pageferry.agent.ledger.LedgerSide;
+import io.pageferry.agent.ledger.LedgerState;
+import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.guest.control.GuestControl;
+import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.guest.control.GuestStatus;
+import io.pageferry.guest.control.PrivateFolder;
+import io.pageferry.guest.control.QmpControl;
+import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.Leftovers;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+
+/**
+ * Settles what agents left that were killed. What was not taken over is abandoned and removed; a
+ * guest that was taken over but not started is started, once; everything else is left alone. A
+ * ledger that a living agent holds is not touched, and two sweeps at a time do not meet: each holds
+ * the ledger while it works on it.
+ */
+public final class Sweep {
+  private static final Duration CONTROL = Duration.ofSeconds(5);
+
+  private final Path stateDirectory;
+
+  public Sweep(Path stateDirectory) {
+    this.stateDirectory = stateDirectory;
+  }
+
+  /**
+   * What was found of one migration.
+   *
+   * @param sentence what it is and what was done
+   * @param settled false when the user has to do something
+   */
+  public record Finding(String sentence, boolean settled) {}
+
+  /** Goes over all ledgers; says nothing of those that need nothing. */
+  public List<Finding> run() throws LedgerException {
+    PrivateFolder.sweep();
+    List<Finding> findings = new ArrayList<>();
+    LedgerListing listing = OwnershipLedger.list(stateDirectory, LedgerSide.TARGET);
+    for (LedgerException unreadable : listing.unreadable()) {
+      findings.add(new Finding(String.valueOf(unreadable.getMessage()), false));
+    }
+    for (LedgerEntry entry : listing.entries()) {
+      if (!entry.held() && needsWork(entry.state(), entry.fields())) {
+        sweep(entry.migration(), findings);
+      }
+    }
+    return findings;
+  }
+
+  private static boolean needsWork(LedgerState state, LedgerFields fields) {
+    return switch (state) {
+      case RECEIVING, PREPARED -> true;
+      case ABANDONED -> !isSet(fields, IncomingGuest.CLEANED);
+      case TAKEN_OVER -> !isSet(fields, IncomingGuest.STARTED);
+      case COMPLETED, PLANNED, STREAMING, PAUSED, HANDED_OVER, RECLAIMED, FAILED -> false;
+    };
+  }
+
+  private void sweep(UUID migration, List<Finding> findings) {
+    try (OwnershipLedger ledger =
+        OwnershipLedger.open(stateDirectory, LedgerSide.TARGET, migration)) {
+      // Looked at again now that it is ours: another sweep may have been faster.
+      if (!needsWork(ledger.current(), ledger.fields())) {
+        return;
+      }
+      findings.add(
+          ledger.current() == LedgerState.TAKEN_OVER ? startOnce(ledger) : abandon(ledger));
+    } catch (LedgerException e) {
+      if (e.problem() != LedgerException.Problem.HELD) {
+        findings.add(new Finding(String.valueOf(e.getMessage()), false));
+      }
+    }
+  }
+
+  /** Nothing of it will run here: written first, then removed. */
+  static Finding abandon(OwnershipLedger ledger) throws LedgerException {
+    if (ledger.current() != LedgerState.ABANDONED) {
+      ledger.record(LedgerState.ABANDONED);
+    }
+    boolean clean =
+        Leftovers.remove(
+            ledger.migration(),
+            ledger.fields(),
+            OwnershipLedger.list(ledger.stateDirectory(), LedgerSide.TARGET).entries());
+    String what =
+        "migration "
+            + ledger.migration()
+            + " of guest '"
+            + ledger.fields().guest()
+            + "' is abandoned";
+    if (!clean) {
+      return new Finding(
+          what + ", but its image could not be removed: see above, then sweep again", false);
+    }
+    ledger.update(ledger.fields().with(IncomingGuest.CLEANED, "true"));
+    return new Finding(what + ", and nothing of it is left here", true);
+  }
+
+  /**
+   * The agent was killed between "taken over" and the guest's start. Taken over implies prepared,
+   * and prepared that the device state is loaded, so what stands there paused is the whole guest.
+   */
+  private static Finding startOnce(OwnershipLedger ledger) throws LedgerException {
+    LedgerFields fields = ledger.fields();
+    String guest = "guest '" + fields.guest() + "' of migration " + ledger.migration();
+    String qmp = fields.more().get(IncomingGuest.QMP);
+    if (qmp == null) {
+      return new Finding(guest + " belongs to this host, and how to reach it is unknown", false);
+    }
+    try (GuestControl control = QmpControl.connect(Path.of(qmp), CONTROL)) {
+      GuestStatus status = control.status();
+      if (status.awaitsDeviceState()) {
+        return new Finding(
+            guest
+                + " belongs to this host, but the process on "
+                + qmp
+                + " is not it: it waits for a"
+                + " migration",
+            false);
+      }
+      if (status.name().equals("postmigrate")) {
+        // It ran here and has moved on since; started again it would run in two places.
+        ledger.update(fields.with(IncomingGuest.STARTED, "true"));
+        return new Finding(guest + " has been migrated away since and is left alone", true);
+      }
+      if (!status.running()) {
+        control.resume();
+      }
+      ledger.update(fields.with(IncomingGuest.STARTED, "true"));
+      return new Finding(
+          guest
+              + (status.running() ? " runs here already" : " was taken over and has been started"),
+          true);
+    } catch (GuestControlException e) {
+      return new Finding(
+          guest
+              + " belongs to this host and does not run: "
+              + e.getMessage()
+              + "; if its process has ended, its memory is lost",
+          false);
+    }
+  }
+
+  private static boolean isSet(LedgerFields fields, String field) {
+    return Boolean.parseBoolean(fields.more().get(field));
+  }
+}
