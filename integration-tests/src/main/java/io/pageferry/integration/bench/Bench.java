@@ -1,0 +1,82 @@
+package io.pageferry.integration.bench;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.pageferry.agent.cli.AgentCommandLine;
+import io.pageferry.agent.cli.CommandFailure;
+import io.pageferry.agent.cli.ExitCode;
+import io.pageferry.agent.cli.LoggingOptions;
+import io.pageferry.agent.cli.Version;
+import io.pageferry.agent.report.ReportFile;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code ./pageferry bench NAME}. */
+@Command(
+    name = "pageferry bench",
+    mixinStandardHelpOptions = true,
+    versionProvider = Version.class,
+    sortOptions = false,
+    description =
+        "Measures on real processes. Each figure is the median of several runs, interleaved with"
+            + " runs of its yardstick.")
+public final class Bench implements Callable<ExitCode> {
+  @Parameters(paramLabel = "NAME", description = "What to measure: wire (how memory crosses).")
+  private String name = "";
+
+  @Option(names = "--json", paramLabel = "FILE", description = "Write the figures to a file.")
+  private @Nullable Path json;
+
+  @Option(
+      names = "--quick",
+      description = "Smaller images, fewer runs of the demo, no 8 GiB guest: for a first look.")
+  private boolean quick;
+
+  @Option(
+      names = "--only",
+      paramLabel = "TEXT",
+      description = "Only figures whose name contains this.")
+  private String only = "";
+
+  @SuppressWarnings("UnusedVariable") // AgentCommandLine reads it before the command runs
+  @Mixin
+  private LoggingOptions logging = new LoggingOptions();
+
+  /** Measures, prints, and ends with 0, or 1 when a run failed. */
+  public static void main(String[] arguments) {
+    AgentCommandLine.main(new Bench(), arguments);
+  }
+
+  @Override
+  public ExitCode call() throws CommandFailure, InterruptedException {
+    if (!name.equals("wire")) {
+      throw new CommandFailure(
+          ExitCode.USAGE, "there is no benchmark '" + name + "'; there is: wire");
+    }
+    List<Figure> figures = new ArrayList<>();
+    try (WireBench bench = WireBench.start(quick)) {
+      bench.run(
+          figure -> figure.contains(only),
+          figure -> {
+            figures.add(figure);
+            System.out.println(figure.line());
+          });
+      if (json != null) {
+        ReportFile.writeJson(
+            json,
+            new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsString(figures) + "\n");
+      }
+      return ExitCode.DONE;
+    } catch (IOException failure) {
+      throw new CommandFailure(
+          ExitCode.FAILED, "the benchmark ended early: " + failure.getMessage(), failure);
+    }
+  }
+}

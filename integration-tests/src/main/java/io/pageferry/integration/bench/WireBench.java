@@ -1,0 +1,204 @@
+package io.pageferry.integration.bench;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.pageferry.integration.process.DemoGuest;
+import io.pageferry.integration.process.DemoGuestSpec;
+import io.pageferry.integration.process.JavaCommand;
+import io.pageferry.integration.process.PeerSecurity;
+import io.pageferry.integration.process.ProcessFailure;
+import io.pageferry.integration.process.Program;
+import io.pageferry.integration.process.RunningProcess;
+import io.pageferry.integration.process.RunningProcess.Terminal;
+import io.pageferry.integration.process.TemporaryPki;
+import io.pageferry.integration.process.Workplace;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
+
+/**
+ * How memory crosses: throughput of the first round against the bare loop, compression on a slow
+ * link, the downtime of the demo, and the agents' memory.
+ *
+ * <p>The guest does not write during throughput runs, and the time is that of the first round, not
+ * of starting processes. Every series begins with a run that does not count: the first touch of
+ * fresh memory on a virtual machine can cost three times as much.
+ */
+final class WireBench implements AutoCloseable {
+  private static final String STILL = "0";
+  private static final double GIGA = 1e9;
+  private static final double MEBI = 1 << 20;
+  private static final double DOWNTIME_LIMIT_MS = 30;
+  private static final double RESIDENT_LIMIT_MIB = 256;
+  private static final List<String> ONE_CHANNEL = List.of("--channels", "1");
+  private static final List<String> ONE_GIGABIT =
+      List.of("--channels", "1", "--bandwidth", "1Gbit");
+  private static final Duration DEMO_LIMIT = Duration.ofMinutes(2);
+
+  private final boolean quick;
+  private final int runs = 5;
+  private final Workplace workplace;
+  private final BareLoopYardstick bareLoop;
+  private final MeasuredMigrations plain;
+  private final MeasuredMigrations encrypted;
+
+  private WireBench(
+      boolean quick,
+      Workplace workplace,
+      BareLoopYardstick bareLoop,
+      MeasuredMigrations plain,
+      MeasuredMigrations encrypted) {
+    this.quick = quick;
+    this.workplace = workplace;
+    this.bareLoop = bareLoop;
+    this.plain = plain;
+    this.encrypted = encrypted;
+  }
+
+  static WireBench start(boolean quick) throws IOException, InterruptedException {
+    Workplace workplace = Workplace.create("pageferry-bench");
+    Runtime.getRuntime().addShutdownHook(new Thread(workplace::close, "bench-ends"));
+    Path pki = TemporaryPki.create(workplace.subfolder("pki"), "source", "target");
+    return new WireBench(
+        quick,
+        workplace,
+        BareLoopYardstick.start(workplace),
+        MeasuredMigrations.between(workplace, "plain", PeerSecurity.plaintext()),
+        MeasuredMigrations.between(workplace, "tls", PeerSecurity.tls(pki)));
+  }
+
+  /** Measures what is wanted and hands out each figure as soon as it is known. */
+  void run(Predicate<String> wanted, Consumer<Figure> result)
+      throws IOException, InterruptedException {
+    String raw = "incompressible image, plain, one channel";
+    if (wanted.test(raw)) {
+      result.accept(againstBareLoop(raw, plain, Content.OF_THE_GUEST));
+    }
+    String tls = "incompressible image, TLS, one channel";
+    if (wanted.test(tls)) {
+      result.accept(againstBareLoop(tls, encrypted, Content.OF_THE_GUEST));
+    }
+    String zero = "zero image, memory covered";
+    if (wanted.test(zero)) {
+      result.accept(againstBareLoop(zero, encrypted, Content.ZERO));
+    }
+    String text = "text-like image at 1 Gbit/s, LZ4";
+    if (wanted.test(text)) {
+      result.accept(compression(text));
+    }
+    String downtime = "demo, downtime in the guest";
+    if (wanted.test(downtime)) {
+      result.accept(downtime(downtime));
+    }
+    String resident = "8 GiB guest, resident memory of the ";
+    if (!quick && (wanted.test(resident + "source") || wanted.test(resident + "target"))) {
+      resident(resident, result);
+    }
+  }
+
+  private enum Content {
+    OF_THE_GUEST,
+    ZERO
+  }
+
+  private Figure againstBareLoop(String name, MeasuredMigrations hosts, Content content)
+      throws IOException, InterruptedException {
+    Series values = new Series();
+    Series yardstick = new Series();
+    for (int run = 0; run <= runs; run++) {
+      DemoGuestSpec spec =
+          DemoGuestSpec.uniform("still", quick ? "512M" : "1G", STILL).withPattern("random");
+      DemoGuest guest = hosts.start(spec);
+      Path image = guest.images().getFirst();
+      if (content == Content.ZERO) {
+        fillWithZeros(image);
+      }
+      double loop = bareLoop.run(image);
+      double moved = hosts.move(guest, ONE_CHANNEL).memoryPerSecond();
+      if (run > 0) {
+        values.add(moved / GIGA);
+        yardstick.add(loop / GIGA);
+      }
+    }
+    return Figure.of(name, values, "GB/s", "bare loop", yardstick);
+  }
+
+  private static void fillWithZeros(Path image) throws IOException {
+    ByteBuffer zeros = ByteBuffer.allocateDirect(1 << 20);
+    try (FileChannel file = FileChannel.open(image, StandardOpenOption.WRITE)) {
+      for (long at = 0; at < file.size(); ) {
+        zeros.clear().limit((int) Math.min(zeros.capacity(), file.size() - at));
+        at += file.write(zeros, at);
+      }
+    }
+  }
+
+  private Figure compression(String name) throws IOException, InterruptedException {
+    Series lz4 = new Series();
+    Series raw = new Series();
+    for (int run = 0; run <= runs; run++) {
+      DemoGuestSpec spec = DemoGuestSpec.uniform("text", "128M", STILL).withPattern("text");
+      double compressed =
+          encrypted.move(encrypted.start(spec), with(ONE_GIGABIT, "auto")).memoryPerSecond();
+      double plainly =
+          encrypted.move(encrypted.start(spec), with(ONE_GIGABIT, "off")).memoryPerSecond();
+      if (run > 0) {
+        lz4.add(compressed / GIGA);
+        raw.add(plainly / GIGA);
+      }
+    }
+    return Figure.of(name, lz4, "GB/s", "raw pages at the same cap", raw);
+  }
+
+  private static List<String> with(List<String> options, String compress) {
+    List<String> all = new ArrayList<>(options);
+    all.addAll(List.of("--compress", compress));
+    return all;
+  }
+
+  private Figure downtime(String name) throws IOException, InterruptedException {
+    Series millis = new Series();
+    Path file = workplace.folder().resolve("demo.json");
+    for (int run = 0; run < (quick ? 5 : 10); run++) {
+      RunningProcess demo =
+          workplace.start(
+              "demo",
+              JavaCommand.of(Program.DEMO, List.of("--quiet", "--json", file.toString())),
+              Terminal.DETACHED,
+              Map.of());
+      int exit = demo.awaitExit(DEMO_LIMIT);
+      if (exit != 0) {
+        throw new ProcessFailure("the demo ended with exit code " + exit + "\n" + demo.state());
+      }
+      JsonNode report = new ObjectMapper().readTree(Files.readString(file));
+      millis.add(report.path("guestDowntimeMs").asDouble());
+    }
+    return Figure.of(name, millis, "ms", "limit", DOWNTIME_LIMIT_MS);
+  }
+
+  private void resident(String name, Consumer<Figure> result)
+      throws IOException, InterruptedException {
+    DemoGuestSpec spec = DemoGuestSpec.uniform("large", "8G", "20MB/s").withPattern("mostly-zero");
+    Passage passage = encrypted.move(encrypted.start(spec), List.of());
+    Series source = new Series();
+    source.add(passage.sourceResident() / MEBI);
+    Series target = new Series();
+    target.add(passage.targetResident() / MEBI);
+    result.accept(Figure.of(name + "source", source, "MiB", "limit", RESIDENT_LIMIT_MIB));
+    result.accept(Figure.of(name + "target", target, "MiB", "limit", RESIDENT_LIMIT_MIB));
+  }
+
+  @Override
+  public void close() {
+    workplace.close();
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.pageferry.integration;
+
+import org.jspecify.annotations.NullMarked;

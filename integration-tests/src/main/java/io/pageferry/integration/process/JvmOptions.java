@@ -1,0 +1,49 @@
+package io.pageferry.integration.process;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** How Java is started for each program: as the launcher does it; a test compares the two. */
+final class JvmOptions {
+  private static final List<String> COMMON =
+      List.of("-Xshare:auto", "--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC");
+
+  private JvmOptions() {}
+
+  /** The options of a program. */
+  static List<String> of(Program program) {
+    List<String> options = common();
+    options.addAll(
+        switch (program) {
+          case SOURCE, TARGET ->
+              List.of(
+                  "-Xms16m",
+                  "-Xmx160m",
+                  "-XX:MaxDirectMemorySize=8g",
+                  "-XX:ReservedCodeCacheSize=48m",
+                  "-XX:+CrashOnOutOfMemoryError",
+                  "-XX:-CreateCoredumpOnCrash");
+          case GUEST -> List.of("-Xmx48m");
+          case PKI, DOCTOR -> List.of("-Xmx64m", "-XX:TieredStopAtLevel=1");
+          case DEMO -> List.of("-Xmx96m");
+          case BENCH -> List.of("-Xmx512m", "-XX:MaxDirectMemorySize=512m");
+        });
+    return options;
+  }
+
+  /**
+   * The options of every program, and the archive of loaded classes that the launcher gave this
+   * process: programs that are started from here start as fast as those that are started by the
+   * launcher.
+   */
+  static List<String> common() {
+    List<String> options = new ArrayList<>();
+    for (String own : ProcessHandle.current().info().arguments().orElse(new String[0])) {
+      if (own.startsWith("-XX:SharedArchiveFile=") || own.startsWith("-Xlog:")) {
+        options.add(own);
+      }
+    }
+    options.addAll(COMMON);
+    return options;
+  }
+}

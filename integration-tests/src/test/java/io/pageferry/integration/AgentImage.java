@@ -1,0 +1,64 @@
+package io.pageferry.integration;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.jar.JarEntry;
+import java.util.jar.JarOutputStream;
+import java.util.stream.Stream;
+import org.testcontainers.images.builder.ImageFromDockerfile;
+
+/**
+ * An agent's image, made from {@code docker/ROLE-agent.Dockerfile} and what this test runs with.
+ */
+final class AgentImage {
+  private static final Path CHECKOUT = Path.of("..").toAbsolutePath().normalize();
+
+  private AgentImage() {}
+
+  /**
+   * Describes the image; it is built when a container wants it.
+   *
+   * @param role source or target
+   * @param base an image with bash and a JRE
+   * @param scratch a folder for jars
+   */
+  static ImageFromDockerfile of(String role, String base, Path scratch) throws IOException {
+    ImageFromDockerfile image =
+        new ImageFromDockerfile("pageferry/test-" + role, true)
+            .withFileFromPath(
+                "Dockerfile", CHECKOUT.resolve("docker/" + role + "-agent.Dockerfile"))
+            .withFileFromPath("pageferry", CHECKOUT.resolve("pageferry"))
+            .withFileFromString("VERSION", "test\n")
+            .withBuildArg("BASE_IMAGE", base);
+    List<String> classPath =
+        List.of(System.getProperty("java.class.path", "").split(File.pathSeparator));
+    for (int place = 0; place < classPath.size(); place++) {
+      Path entry = Path.of(classPath.get(place));
+      // The order of the class path is the order of the names.
+      String name = "lib/%03d-%s".formatted(place, entry.getFileName());
+      if (Files.isDirectory(entry)) {
+        image.withFileFromPath(name + ".jar", jarOf(entry, scratch.resolve(place + ".jar")));
+      } else if (Files.exists(entry)) {
+        image.withFileFromPath(name, entry);
+      }
+    }
+    return image;
+  }
+
+  private static Path jarOf(Path classes, Path jar) throws IOException {
+    try (OutputStream out = Files.newOutputStream(jar);
+        JarOutputStream entries = new JarOutputStream(out);
+        Stream<Path> files = Files.walk(classes)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        entries.putNextEntry(new JarEntry(classes.relativize(file).toString()));
+        Files.copy(file, entries);
+        entries.closeEntry();
+      }
+    }
+    return jar;
+  }
+}

@@ -1,0 +1,83 @@
+package io.pageferry.integration;
+
+import static org.awaitility.Awaitility.await;
+
+import io.pageferry.integration.process.RunningProcess;
+import io.pageferry.integration.process.RunningProcess.Terminal;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The machine's container engine and a base image with Java. Where no engine runs, one is started
+ * for the test; where no image is given by {@code PAGEFERRY_BASE_IMAGE}, one is made without a
+ * registry, once.
+ */
+final class ContainerEngine implements AutoCloseable {
+  private static final String OWN_BASE = "pageferry/test-base";
+  private static final Duration START = Duration.ofSeconds(60);
+  private static final Duration MAKING = Duration.ofMinutes(8);
+
+  private final @Nullable RunningProcess daemon;
+
+  private ContainerEngine(@Nullable RunningProcess daemon) {
+    this.daemon = daemon;
+  }
+
+  static ContainerEngine running() throws IOException {
+    if (answers()) {
+      return new ContainerEngine(null);
+    }
+    RunningProcess daemon =
+        RunningProcess.start("dockerd", List.of("dockerd"), Terminal.DETACHED, Map.of());
+    await("dockerd").atMost(START).until(ContainerEngine::answers);
+    return new ContainerEngine(daemon);
+  }
+
+  private static boolean answers() {
+    return succeeds("docker", "info");
+  }
+
+  private static boolean succeeds(String... command) {
+    try {
+      Mount.run(command);
+      return true;
+    } catch (IOException failed) {
+      return false;
+    } catch (InterruptedException interrupted) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+  }
+
+  /** The name of an image with bash and a JRE. */
+  String baseImage() throws IOException, InterruptedException {
+    String given = System.getenv("PAGEFERRY_BASE_IMAGE");
+    if (given != null) {
+      return given;
+    }
+    if (!succeeds("docker", "image", "inspect", OWN_BASE)) {
+      try (RunningProcess making =
+          RunningProcess.start(
+              "docker/base-image",
+              List.of(Path.of("..", "docker", "base-image").toString(), OWN_BASE),
+              Terminal.DETACHED,
+              Map.of("JAVA_HOME", System.getProperty("java.home")))) {
+        if (making.awaitExit(MAKING) != 0) {
+          throw new IOException(making.state());
+        }
+      }
+    }
+    return OWN_BASE;
+  }
+
+  @Override
+  public void close() {
+    if (daemon != null) {
+      daemon.stop(START);
+    }
+  }
+}

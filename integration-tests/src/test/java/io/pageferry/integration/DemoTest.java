@@ -1,0 +1,112 @@
+package io.pageferry.integration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.pageferry.integration.process.JavaCommand;
+import io.pageferry.integration.process.ProcessTable;
+import io.pageferry.integration.process.Program;
+import io.pageferry.integration.process.RunningProcess;
+import io.pageferry.integration.process.RunningProcess.Signal;
+import io.pageferry.integration.process.RunningProcess.Terminal;
+import io.pageferry.integration.process.Transcript;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The demo as a user starts it: what it shows, writes and leaves. */
+@ExtendWith(Hosts.Shared.class)
+final class DemoTest {
+  private static final Duration LIMIT = Duration.ofSeconds(60);
+
+  @TempDir private Path scratch;
+
+  /** The start of its folders' names. */
+  private String mark = "";
+
+  private RunningProcess demo(Hosts hosts, String... options) throws Exception {
+    RunningProcess demo =
+        hosts
+            .workplace()
+            .start(
+                "demo",
+                JavaCommand.of(Program.DEMO, List.of(options)),
+                Terminal.DETACHED,
+                Map.of());
+    mark = "pageferry-demo-" + demo.pid() + "-";
+    return demo;
+  }
+
+  @AfterEach
+  void nothingIsLeft() throws Exception {
+    await("the end of all processes")
+        .atMost(Duration.ofSeconds(20))
+        .until(() -> ProcessTable.mentioning(mark).isEmpty());
+    List<Path> left = new ArrayList<>();
+    for (Path folder :
+        List.of(Path.of(System.getProperty("java.io.tmpdir", "/tmp")), Path.of("/dev/shm"))) {
+      try (Stream<Path> files = Files.list(folder)) {
+        files.filter(file -> file.getFileName().toString().startsWith(mark)).forEach(left::add);
+      }
+    }
+    assertThat(left).isEmpty();
+  }
+
+  @Test
+  void movesAGuestAndSaysSo(Hosts hosts) throws Exception {
+    Path json = scratch.resolve("report.json");
+    RunningProcess demo = demo(hosts, "--memory", "64M", "--json", json.toString());
+    assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isZero();
+    JsonNode report = new ObjectMapper().readTree(Files.readString(json));
+    assertThat(report.path("outcome").asText()).isEqualTo("completed");
+    assertThat(report.path("verified").asBoolean()).isTrue();
+    assertThat(report.path("tracking").asText()).isEqualTo("userfaultfd-wp");
+    assertThat(report.path("guestDowntimeMs").asDouble()).isPositive();
+    assertThat(demo.transcript().text())
+        .contains("stood still")
+        .contains("16,384 pages")
+        .doesNotContain("Exception");
+  }
+
+  @Test
+  void saysNothingWhenQuiet(Hosts hosts) throws Exception {
+    RunningProcess demo = demo(hosts, "--memory", "32M", "--quiet", "--plaintext");
+    assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isZero();
+    assertThat(demo.transcript().lines(Transcript.Stream.OUT)).isEmpty();
+  }
+
+  @Test
+  void leavesNothingOnCtrlC(Hosts hosts) throws Exception {
+    RunningProcess demo = demo(hosts, "--memory", "64M", "--bandwidth", "8MB/s");
+    demo.awaitLine("the first round", Journey.FIRST_ROUND, LIMIT);
+    demo.signal(Signal.INT);
+    assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isEqualTo(4);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--mode=postcopy,      postcopy",
+    "--mode=teleport,      teleport",
+    "--guest=qemu,         QEMU",
+    "--memory=much,        much",
+    "--channels=0,         --channels",
+    "--no-such-option,     --no-such-option",
+  })
+  void refusesWhatItCannotDo(String option, String said, Hosts hosts) throws Exception {
+    RunningProcess demo = demo(hosts, option);
+    assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isEqualTo(2);
+    assertThat(demo.transcript().text()).contains("pageferry: ").contains(said);
+  }
+}

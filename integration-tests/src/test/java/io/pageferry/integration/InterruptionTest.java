@@ -1,0 +1,257 @@
+package io.pageferry.integration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.pageferry.integration.process.DemoGuest;
+import io.pageferry.integration.process.JavaCommand;
+import io.pageferry.integration.process.Program;
+import io.pageferry.integration.process.RunningProcess;
+import io.pageferry.integration.process.RunningProcess.Signal;
+import io.pageferry.integration.process.RunningProcess.Terminal;
+import io.pageferry.integration.process.SourceHost;
+import io.pageferry.integration.process.Surroundings;
+import io.pageferry.integration.process.TargetHost;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Killed, or told to end, at each moment of a migration: at most one side runs the guest, it is
+ * whole, and what is left of the attempt goes away. The moments are hit by making an agent wait
+ * there ({@code PAGEFERRY_HOLD}).
+ */
+@ExtendWith(Hosts.Shared.class)
+final class InterruptionTest {
+  private static final int FAILED = 1;
+  private static final int CANCELLED = 4;
+  private static final int RECOVERABLE = 5;
+  private static final String HOLD = "PAGEFERRY_HOLD";
+  private static final String LONG = ":60000";
+  private static final String[] SLOWLY = {"--bandwidth", "12MB/s"};
+  private static final AtomicInteger TARGETS = new AtomicInteger();
+
+  private static TargetHost target(Hosts hosts, Surroundings surroundings) throws Exception {
+    return TargetHost.start(
+            hosts.workplace(),
+            "interrupted" + TARGETS.incrementAndGet(),
+            "127.0.0.1:0",
+            hosts.tls(),
+            surroundings,
+            List.of("--abandon-after", "2s"))
+        .awaitReady();
+  }
+
+  private static TargetHost target(Hosts hosts) throws Exception {
+    return target(hosts, Surroundings.USUAL);
+  }
+
+  private static TargetHost restarted(Hosts hosts, TargetHost killed) throws Exception {
+    return TargetHost.start(
+            hosts.workplace(),
+            killed.name(),
+            killed.address(),
+            hosts.tls(),
+            Surroundings.USUAL,
+            List.of())
+        .awaitReady();
+  }
+
+  private static SourceHost holding(Hosts hosts, String hold) {
+    return hosts.source().in(Surroundings.USUAL.with(HOLD, hold));
+  }
+
+  private static DemoGuest guest(Hosts hosts) throws Exception {
+    return hosts.source().startGuest(Journey.small(hosts)).awaitReady();
+  }
+
+  private static Journey begin(
+      Hosts hosts, SourceHost source, TargetHost target, DemoGuest guest, String... options)
+      throws IOException {
+    return Journey.begin(source, target, guest, hosts.tls(), null, options);
+  }
+
+  private static void awaitHold(RunningProcess agent, String phase) throws Exception {
+    agent.awaitLine(phase, line -> line.equals("holding at " + phase), Journey.LIMIT);
+  }
+
+  private static void awaitFirstRound(Journey journey) throws Exception {
+    journey.departure().agent().awaitLine("round 1", Journey.FIRST_ROUND, Journey.LIMIT);
+    await("tracking").atMost(Journey.LIMIT).until(() -> journey.trackers() > 0);
+  }
+
+  private static void run(RunningProcess process, int exit) throws Exception {
+    assertThat(process.awaitExit(Journey.LIMIT)).describedAs(process.state()).isEqualTo(exit);
+  }
+
+  private static RunningProcess recover(Hosts hosts) throws Exception {
+    return hosts
+        .source()
+        .command(
+            List.of("recover", "--state", hosts.source().state().toString()), Terminal.DETACHED);
+  }
+
+  private static RunningProcess sweep(Hosts hosts, TargetHost target) throws Exception {
+    return hosts
+        .workplace()
+        .start(
+            "target sweep",
+            JavaCommand.of(Program.TARGET, List.of("sweep", "--state", target.state().toString())),
+            Terminal.DETACHED,
+            Map.of());
+  }
+
+  @Test
+  void sourceKilledWhileTheGuestRuns(Hosts hosts) throws Exception {
+    Journey journey = begin(hosts, hosts.source(), target(hosts), guest(hosts), SLOWLY);
+    awaitFirstRound(journey);
+    journey.departure().agent().signal(Signal.KILL);
+    journey.awaitExit();
+    journey.assertUnharmed();
+    journey.settledOnTarget();
+    run(recover(hosts), 0);
+    journey.guest().quit();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"paused", "prepared", "handed-over"})
+  void sourceKilledWhileTheGuestStandsStill(String phase, Hosts hosts) throws Exception {
+    Journey journey = begin(hosts, holding(hosts, phase + LONG), target(hosts), guest(hosts));
+    awaitHold(journey.departure().agent(), phase);
+    journey.departure().agent().signal(Signal.KILL);
+    journey.awaitExit();
+    assertThat(journey.guest().isRunning()).isFalse();
+    run(recover(hosts), 0);
+    journey.assertUnharmed();
+    journey.settledOnTarget();
+    journey.guest().quit();
+  }
+
+  @Test
+  void targetKilledWhileTheGuestRuns(Hosts hosts) throws Exception {
+    TargetHost target = target(hosts);
+    Journey journey = begin(hosts, hosts.source(), target, guest(hosts), SLOWLY);
+    awaitFirstRound(journey);
+    target.agent().signal(Signal.KILL);
+    assertGivenUp(hosts, journey, target);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"reserved", "prepared"})
+  void targetKilledBeforeItWasGivenTheGuest(String phase, Hosts hosts) throws Exception {
+    TargetHost target = target(hosts, Surroundings.USUAL.with(HOLD, phase + LONG));
+    Journey journey = begin(hosts, hosts.source(), target, guest(hosts));
+    awaitHold(target.agent(), phase);
+    target.agent().signal(Signal.KILL);
+    assertGivenUp(hosts, journey, target);
+  }
+
+  private static void assertGivenUp(Hosts hosts, Journey journey, TargetHost target)
+      throws Exception {
+    assertThat(journey.awaitExit()).describedAs(journey.story()).isEqualTo(FAILED);
+    journey.assertSaid("runs on here");
+    journey.assertUnharmed();
+    run(sweep(hosts, target), 0);
+    journey.settledOnTarget();
+    journey.guest().quit();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"taken-over", "started"})
+  void targetKilledAfterItTookTheGuest(String phase, Hosts hosts) throws Exception {
+    TargetHost target = target(hosts, Surroundings.USUAL.with(HOLD, phase + LONG));
+    Journey journey = begin(hosts, hosts.source(), target, guest(hosts), "--settle-for", "1s");
+    awaitHold(target.agent(), phase);
+    target.agent().signal(Signal.KILL);
+    assertThat(journey.awaitExit()).describedAs(journey.story()).isEqualTo(RECOVERABLE);
+    journey.assertSaid("source recover");
+    assertThat(journey.guest().isRunning()).describedAs("the guest runs on the source").isFalse();
+
+    TargetHost again = restarted(hosts, target);
+    DemoGuest there = DemoGuest.arrivedAt(again, journey.guest().spec());
+    await("the guest on the target").atMost(Journey.LIMIT).until(there::isRunning);
+    run(recover(hosts), 0);
+    assertThat(there.verify().path("faultsFound").asLong()).isZero();
+    await("the guest's end on the source")
+        .atMost(Duration.ofSeconds(10))
+        .until(() -> !journey.guest().process().isAlive());
+    there.quit();
+    again.agent().stop(Duration.ofSeconds(5));
+  }
+
+  @Test
+  void ctrlCWhileTheTargetPrepares(Hosts hosts) throws Exception {
+    TargetHost target = target(hosts, Surroundings.USUAL.with(HOLD, "reserved:3000"));
+    Journey journey = begin(hosts, hosts.source(), target, guest(hosts));
+    awaitHold(target.agent(), "reserved");
+    journey.departure().agent().signal(Signal.INT);
+    journey.assertStayed(CANCELLED, "cancelled", "runs on here");
+  }
+
+  @Test
+  void ctrlCWhileTheGuestRuns(Hosts hosts) throws Exception {
+    Journey journey = begin(hosts, hosts.source(), hosts.target(), guest(hosts), SLOWLY);
+    awaitFirstRound(journey);
+    journey.departure().agent().signal(Signal.INT);
+    journey.assertStayed(CANCELLED, "cancelled", "runs on here");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"paused", "prepared"})
+  void ctrlCWhileTheGuestStandsStill(String phase, Hosts hosts) throws Exception {
+    Journey journey = begin(hosts, holding(hosts, phase + LONG), hosts.target(), guest(hosts));
+    awaitHold(journey.departure().agent(), phase);
+    journey.departure().agent().signal(Signal.INT);
+    journey.assertStayed(CANCELLED, "cancelled", "runs on here");
+  }
+
+  @Test
+  void ctrlCIsTooLateOnceTheGuestIsHandedOver(Hosts hosts) throws Exception {
+    Journey journey =
+        begin(hosts, holding(hosts, "handed-over:1500"), hosts.target(), guest(hosts));
+    awaitHold(journey.departure().agent(), "handed-over");
+    journey.departure().agent().signal(Signal.INT);
+    journey.assertArrived();
+    assertThat(journey.story()).contains("Too late to cancel");
+  }
+
+  @Test
+  void sourceCancelStopsTheMigration(Hosts hosts) throws Exception {
+    Journey journey = begin(hosts, hosts.source(), hosts.target(), guest(hosts), SLOWLY);
+    awaitFirstRound(journey);
+    run(
+        hosts
+            .source()
+            .command(
+                List.of("cancel", "--state", hosts.source().state().toString()), Terminal.DETACHED),
+        0);
+    journey.assertStayed(CANCELLED, "source cancel", "runs on here");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"INT", "TERM"})
+  void targetToldToEndWhileTheGuestRuns(String signal, Hosts hosts) throws Exception {
+    TargetHost target = target(hosts);
+    Journey journey = begin(hosts, hosts.source(), target, guest(hosts), SLOWLY);
+    awaitFirstRound(journey);
+    target.agent().signal(Signal.valueOf(signal));
+    journey.assertStayed(FAILED, "runs on here");
+    target.agent().awaitExit(Journey.LIMIT);
+  }
+
+  @Test
+  void theGuestEndsInMidRound(Hosts hosts) throws Exception {
+    Journey journey = begin(hosts, hosts.source(), hosts.target(), guest(hosts), SLOWLY);
+    awaitFirstRound(journey);
+    journey.guest().process().signal(Signal.KILL);
+    assertThat(journey.awaitExit()).describedAs(journey.story()).isEqualTo(FAILED);
+    journey.assertSaid("guest ended");
+    journey.settledOnTarget();
+  }
+}

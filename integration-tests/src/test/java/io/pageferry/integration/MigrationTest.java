@@ -1,0 +1,116 @@
+package io.pageferry.integration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.pageferry.integration.process.DemoGuest;
+import io.pageferry.integration.process.DemoGuestSpec;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/**
+ * Guests that never stop writing, moved between real agents. Each dimension (pattern, tracker,
+ * engine, channels) takes each of its values at least twice, with different values of the others.
+ */
+@ExtendWith(Hosts.Shared.class)
+final class MigrationTest {
+  @ParameterizedTest(name = "{0}, {1}, {2}, {3} channels")
+  @CsvSource({
+    "uniform,     userfaultfd, boringssl,    4",
+    "uniform,     digest,      plaintext,    1",
+    "hot-spot,    userfaultfd, bouncycastle, 1",
+    "hot-spot,    digest,      boringssl,    4",
+    "sequential,  userfaultfd, jdk,          4",
+    "sequential,  digest,      bouncycastle, 1",
+    "mostly-zero, userfaultfd, plaintext,    1",
+    "mostly-zero, digest,      jdk,          4",
+    "text,        userfaultfd, boringssl,    1",
+    "text,        digest,      plaintext,    4",
+    "random,      userfaultfd, plaintext,    4",
+    "random,      digest,      boringssl,    1",
+  })
+  void arrivesWhole(String pattern, String tracking, String engine, String channels, Hosts hosts)
+      throws Exception {
+    DemoGuest guest =
+        hosts.source().startGuest(Journey.small(hosts).withPattern(pattern)).awaitReady();
+    Journey journey =
+        Journey.begin(
+            hosts,
+            guest,
+            hosts.secured(engine),
+            null,
+            "--tracking",
+            tracking,
+            "--channels",
+            channels,
+            "--verify",
+            "full");
+    JsonNode report = journey.assertArrived();
+    assertThat(report.path("tracking").asText())
+        .isEqualTo(tracking.equals("digest") ? "digest" : "userfaultfd-wp");
+    if (engine.equals("plaintext")) {
+      assertThat(report.path("tls").isNull()).isTrue();
+    } else {
+      assertThat(report.path("tls").path("protocol").asText()).isEqualTo("TLSv1.3");
+      assertThat(report.path("tls").path("group").asText())
+          .isEqualTo(engine.equals("jdk") ? "x25519" : "X25519MLKEM768");
+    }
+  }
+
+  @Test
+  void tracksByTheKernelUnlessToldOtherwise(Hosts hosts) throws Exception {
+    DemoGuest guest = hosts.source().startGuest(Journey.small(hosts)).awaitReady();
+    assertThat(Journey.begin(hosts, guest).assertArrived().path("tracking").asText())
+        .isEqualTo("userfaultfd-wp");
+  }
+
+  @Test
+  void severalRegionsArrive(Hosts hosts) throws Exception {
+    DemoGuestSpec spec = Journey.small(hosts).withRegions(3);
+    DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
+    Journey.begin(hosts, guest, "--verify", "full", "--channels", "2").assertArrived();
+  }
+
+  @Test
+  void twoGuestsMoveAtOnceThroughTheSameAgents(Hosts hosts) throws Exception {
+    DemoGuest first = hosts.source().startGuest(Journey.small(hosts));
+    DemoGuest second = hosts.source().startGuest(Journey.small(hosts).withPattern("text"));
+    first.awaitReady();
+    second.awaitReady();
+    Journey one = Journey.begin(hosts, first, "--bandwidth", "40MB/s", "--verify", "full");
+    Journey other = Journey.begin(hosts, second, "--bandwidth", "40MB/s", "--verify", "full");
+    one.assertArrived();
+    other.assertArrived();
+  }
+
+  @Test
+  void oneGuestMovesOnAndTheNextMayUseItsNameAgain(Hosts hosts) throws Exception {
+    DemoGuestSpec spec = Journey.small(hosts);
+    Journey.begin(hosts, hosts.source().startGuest(spec).awaitReady()).assertArrived();
+    Journey.begin(hosts, hosts.source().startGuest(spec).awaitReady()).assertArrived();
+  }
+
+  @Test
+  void sayingTheTimesAndPagesAddsUp(Hosts hosts) throws Exception {
+    DemoGuest guest = hosts.source().startGuest(Journey.small(hosts)).awaitReady();
+    JsonNode report = Journey.begin(hosts, guest).assertArrived();
+    JsonNode pages = report.path("pages");
+    assertThat(pages.path("sent").asLong())
+        .isEqualTo(
+            pages.path("zero").asLong() + pages.path("raw").asLong() + pages.path("lz4").asLong());
+    assertThat(pages.path("sent").asLong() - pages.path("resent").asLong())
+        .isEqualTo(pages.path("total").asLong());
+    long inRounds = 0;
+    for (JsonNode round : report.path("rounds")) {
+      inRounds += round.path("pages").asLong();
+    }
+    assertThat(inRounds).isEqualTo(pages.path("sent").asLong());
+    JsonNode times = report.path("times");
+    assertThat(times.path("totalMs").asDouble())
+        .isGreaterThanOrEqualTo(
+            times.path("preparationMs").asDouble() + times.path("downtimeMs").asDouble());
+    assertThat(times.path("downtimeMs").asDouble()).isPositive();
+  }
+}
