@@ -97,13 +97,17 @@ final class NetworkTest {
           .ifPresent(end -> seconds.add(end.rateSince(begin) / cap));
     }
     assertThat(seconds).describedAs("seconds looked at").hasSizeGreaterThan(20);
-    // None is above; and those in which the machine had time for us are not below. A second that
-    // begins or ends within
-    // a frame counts it whole or not at all.
+    // A busy machine may hold back a second's last bytes and count them in the next, so not every
+    // second is judged by itself: the typical one is, from both sides, and the sum of all. A second
+    // that begins or ends within a frame counts it whole or not at all.
     double tolerance = 0.02 + FRAME / cap;
-    assertThat(Collections.max(seconds))
-        .describedAs("of the cap, in the fastest second%n%s", journey.story())
+    Collections.sort(seconds);
+    assertThat(seconds.get(seconds.size() / 2))
+        .describedAs("of the cap, in the typical second%n%s", journey.story())
         .isCloseTo(1, within(tolerance));
+    assertThat(steady.getLast().rateSince(steady.getFirst()) / cap)
+        .describedAs("of the cap, over all%n%s", journey.story())
+        .isBetween(0.85, 1.02);
   }
 
   @Test

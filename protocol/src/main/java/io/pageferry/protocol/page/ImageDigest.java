@@ -1,9 +1,5 @@
 package io.pageferry.protocol.page;
 
-import com.dynatrace.hash4j.hashing.ByteAccess;
-import com.dynatrace.hash4j.hashing.HashValue128;
-import com.dynatrace.hash4j.hashing.Hasher128;
-import com.dynatrace.hash4j.hashing.Hashing;
 import io.netty.buffer.ByteBuf;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,11 +13,12 @@ import java.util.concurrent.CopyOnWriteArrayList;
  * The running digest of an image: kept page by page as pages are sent or landed, so that comparing
  * both sides at the switchover costs nothing.
  *
- * <p>It holds, off the heap, the XXH3-128 of each page as it was last sent or landed, 16 bytes a
- * page (32 MiB for a guest of 8 GiB, counted as direct memory by the JVM). A zero page counts as 0.
- * The digest of the image is the sum, modulo 2^128, over all pages that are not zero of the page's
- * hash mixed with its position; PROTOCOL.md defines it to the bit. A sum can be kept up to date in
- * any order and by several threads; mixing in the position makes two exchanged pages show.
+ * <p>It holds, off the heap, the {@link PageHash} of each page as it was last sent or landed, 16
+ * bytes a page (32 MiB for a guest of 8 GiB, counted as direct memory by the JVM). A zero page
+ * counts as 0. The digest of the image is the sum, modulo 2^128, over all pages that are not zero
+ * of the page's hash mixed with its position; PROTOCOL.md defines it to the bit. A sum can be kept
+ * up to date in any order and by several threads; mixing in the position makes two exchanged pages
+ * show.
  *
  * <p>Threading: each writing thread takes a {@link Stripe} of its own, and no two stripes are
  * concurrently told of the same page. A page may change stripes where the threads synchronise
@@ -33,9 +30,6 @@ public final class ImageDigest implements AutoCloseable {
   private static final int PAGE = PageBatch.PAGE_BYTES;
   private static final int REGION_SHIFT = 48;
   private static final ValueLayout.OfLong WORD = ValueLayout.JAVA_LONG;
-  private static final Hasher128 XXH3 = Hashing.xxh3_128();
-  private static final ByteAccess<MemorySegment> ACCESS =
-      ByteAccess.forMemorySegment(MemorySegment.class);
 
   private final Arena arena = Arena.ofShared();
   private final ImageLayout layout;
@@ -74,8 +68,9 @@ public final class ImageDigest implements AutoCloseable {
     if (ZeroPages.isZero(fourKiB, 0, PAGE)) {
       return (high | low) != 0;
     }
-    HashValue128 hash = XXH3.hashBytesTo128Bits(fourKiB, 0, PAGE, ACCESS);
-    return high != hash.getMostSignificantBits() || low != hash.getLeastSignificantBits();
+    long[] hash = new long[2];
+    PageHash.into(hash, fourKiB, 0);
+    return high != hash[PageHash.HIGH] || low != hash[PageHash.LOW];
   }
 
   /** The digest of all pages as last sent or landed. */
@@ -143,6 +138,9 @@ public final class ImageDigest implements AutoCloseable {
     private long high;
     private long low;
 
+    /** The hash of the page at hand. */
+    private final long[] hash = new long[2];
+
     private Stripe() {}
 
     /**
@@ -190,8 +188,8 @@ public final class ImageDigest implements AutoCloseable {
 
     /** A page that is known not to be zero; {@link #publish} must follow. */
     void page(int region, long page, MemorySegment segment, long offset) {
-      HashValue128 hash = XXH3.hashBytesTo128Bits(segment, offset, PAGE, ACCESS);
-      replace(region, page, hash.getMostSignificantBits(), hash.getLeastSignificantBits());
+      PageHash.into(hash, segment, offset);
+      replace(region, page, hash[PageHash.HIGH], hash[PageHash.LOW]);
     }
 
     /** A page that is known to be zero; {@link #publish} must follow. */
