@@ -80,7 +80,7 @@ class WireFuzzTest {
   void messagesOfRandomBytes() {
     Random random = new Random(2);
     for (int walk = 0; walk < WALKS; walk++) {
-      decodeMessage(random.nextInt(1, 22), structured(random, random.nextInt(100)));
+      decodeMessage(random.nextInt(1, 28), structured(random, random.nextInt(100)));
     }
   }
 

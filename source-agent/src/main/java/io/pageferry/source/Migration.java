@@ -23,6 +23,7 @@ import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Accepted;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.Offer;
+import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageRehearsal;
@@ -283,6 +284,7 @@ final class Migration {
         id,
         guest.name(),
         settings.mode(),
+        PostcopyWish.NO,
         regions,
         Math.min(settings.dataChannels(), link.limits().maxDataChannels()),
         settings.verifyFull(),

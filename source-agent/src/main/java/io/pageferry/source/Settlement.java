@@ -63,7 +63,7 @@ final class Settlement {
         }
         OwnershipState state = ask(link, ledger);
         switch (state) {
-          case TAKEN_OVER -> {
+          case TAKEN_OVER, RUNNING -> {
             ledger.record(LedgerState.COMPLETED);
             // The target need not be asked again, and may close its ledger.
             link.send(new Goodbye());

@@ -7,6 +7,7 @@ import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Accepted;
 import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.Offer;
+import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.target.admission.AllowList;
 import java.nio.file.Files;
@@ -97,7 +98,15 @@ class RefusalTest {
             List.of(new RegionOffer("rom", MEMORY)))) {
       try (ScriptedSource source = new ScriptedSource(bench.address(), MEMORY)) {
         source.control.send(
-            new Offer(source.migration, "alpha", MigrationMode.PRECOPY, regions, 1, false, 0));
+            new Offer(
+                source.migration,
+                "alpha",
+                MigrationMode.PRECOPY,
+                PostcopyWish.NO,
+                regions,
+                1,
+                false,
+                0));
         assertRefused(source.expectAbort(), AbortReason.LAYOUT_MISMATCH, "region");
       }
     }
@@ -114,6 +123,7 @@ class RefusalTest {
               source.migration,
               "alpha",
               MigrationMode.POSTCOPY,
+              PostcopyWish.REQUIRED,
               List.of(new RegionOffer("ram", MEMORY)),
               1,
               false,
@@ -147,6 +157,7 @@ class RefusalTest {
               source.migration,
               "alpha",
               MigrationMode.PRECOPY,
+              PostcopyWish.NO,
               List.of(new RegionOffer("ram", bytes)),
               1,
               false,

@@ -23,6 +23,7 @@ import io.pageferry.protocol.message.Message;
 import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.Offer;
 import io.pageferry.protocol.message.PageSpan;
+import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.Prepared;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.protocol.message.RoundBegin;
@@ -98,6 +99,7 @@ final class ScriptedSource implements AutoCloseable {
         migration,
         guest,
         MigrationMode.PRECOPY,
+        PostcopyWish.NO,
         List.of(new RegionOffer("ram", layout.regions().getFirst().pages() * PageBatch.PAGE_BYTES)),
         channels,
         verifyFull,

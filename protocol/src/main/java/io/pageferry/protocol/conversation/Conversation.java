@@ -12,19 +12,29 @@ import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.Hello;
 import io.pageferry.protocol.message.KeepAlive;
 import io.pageferry.protocol.message.Message;
+import io.pageferry.protocol.message.Missing;
 import io.pageferry.protocol.message.Offer;
 import io.pageferry.protocol.message.Ownership;
 import io.pageferry.protocol.message.OwnershipQuery;
+import io.pageferry.protocol.message.PageRequest;
+import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.Prepared;
 import io.pageferry.protocol.message.Progress;
 import io.pageferry.protocol.message.Reclaim;
+import io.pageferry.protocol.message.RegionOffer;
+import io.pageferry.protocol.message.Resume;
+import io.pageferry.protocol.message.Resumed;
 import io.pageferry.protocol.message.RoundBegin;
 import io.pageferry.protocol.message.RoundEnd;
 import io.pageferry.protocol.message.RoundLanded;
+import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.message.Started;
+import io.pageferry.protocol.message.Switch;
 import io.pageferry.protocol.message.VersionRange;
 import io.pageferry.protocol.message.Welcome;
+import java.util.Arrays;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Set;
 import java.util.UUID;
 
@@ -35,35 +45,71 @@ import java.util.UUID;
  * ROUND_END. At the source, which sends both, that would be a mistake.
  *
  * <p>Threading: every method may be called by any thread; the object's monitor guards all state.
- * The control channel's driver and the data channels' threads meet here.
+ * The control channel's driver and the threads of data and fault channels meet here.
  */
 abstract sealed class Conversation permits SourceConversation, TargetConversation {
   private static final Set<Phase> OWNED_BY_TARGET =
-      EnumSet.of(Phase.COMMITTED, Phase.STARTED, Phase.CLOSED);
+      EnumSet.of(Phase.COMMITTED, Phase.RESUMING, Phase.FETCHING, Phase.STARTED, Phase.CLOSED);
+  private static final Set<Phase> GUEST_RUNS_AT_TARGET =
+      EnumSet.of(Phase.FETCHING, Phase.STARTED, Phase.CLOSED);
   private static final Set<Phase> SENDING =
       EnumSet.of(
-          Phase.ACCEPTED, Phase.ROUND, Phase.BETWEEN_ROUNDS, Phase.LAST_ROUND, Phase.COMPARING);
+          Phase.ACCEPTED,
+          Phase.ROUND,
+          Phase.BETWEEN_ROUNDS,
+          Phase.LAST_ROUND,
+          Phase.COMPARING,
+          Phase.SWITCHING,
+          Phase.LOADING,
+          Phase.FETCHING);
+
+  /** Where the guest may touch memory that the target does not have. */
+  private static final Set<Phase> FAULTING =
+      EnumSet.of(Phase.LOADING, Phase.PREPARED, Phase.COMMITTED, Phase.FETCHING);
 
   private final boolean mayOvertake;
   private Phase phase = Phase.NEW;
   private VersionRange versions = VersionRange.CURRENT;
   private UUID asked = Hello.NO_MIGRATION;
   private int channelsWanted;
-  private int regions;
+  private PostcopyWish wish = PostcopyWish.NO;
+
+  /** The length of each region, in pages; empty where it is not known. */
+  private long[] regionPages = new long[0];
+
+  private int dataChannels;
+  private boolean faultChannelGranted;
 
   /** The round that began last; 0 before the first. */
   private int round;
 
   private boolean landed;
 
-  /** For each data channel whether it has ended the round; at the target also the coming one. */
+  /**
+   * For each channel whether it has ended the round; at the target also the coming one. Data
+   * channels, and behind them, in the post-copy round, the fault channel.
+   */
   private boolean[] ended = new boolean[0];
+
+  /** At the target, whether anything of the coming round has overtaken its ROUND_BEGIN. */
+  private boolean overtaken;
 
   /** What the ROUND_ENDs of the round say they brought. */
   private long roundPages;
 
   private long deviceBytes;
   private boolean deviceComplete;
+
+  /** What the present series of MISSING has named so far. */
+  private long missingPages;
+
+  private boolean missingComplete;
+
+  /** Whether the round is the post-copy round. */
+  private boolean postcopyRound;
+
+  private boolean resumed;
+  private boolean digestCame;
 
   Conversation(boolean mayOvertake) {
     this.mayOvertake = mayOvertake;
@@ -79,9 +125,22 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
     return round;
   }
 
-  /** Whether every data channel has ended the present round. */
+  /**
+   * The number by which {@code pages} and {@code roundEnd} know the fault channel: behind the data
+   * channels' indices.
+   */
+  public synchronized int faultChannel() {
+    return dataChannels;
+  }
+
+  /** Whether every data channel, and in post-copy the fault channel, has ended the round. */
   public synchronized boolean allChannelsEnded() {
     return allEnded();
+  }
+
+  /** The guest's memory, from the offer or, where there is none, from who knows it. */
+  final synchronized void regions(List<RegionOffer> offered) {
+    regionPages = offered.stream().mapToLong(RegionOffer::pages).toArray();
   }
 
   /** A control message on its way from source to target. */
@@ -91,12 +150,14 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
       case Hello m -> {
         require(phase == Phase.NEW && m.role() == ChannelRole.CONTROL, m);
         versions = m.versions();
+        channelsWanted = m.limits().maxDataChannels();
         phase = Phase.GREETING;
       }
       case Offer m -> {
         require(phase == Phase.READY, m);
         channelsWanted = m.dataChannels();
-        regions = m.regions().size();
+        wish = m.postcopy();
+        regions(m.regions());
         phase = Phase.OFFERED;
       }
       case OwnershipQuery m -> ask(m, m.migration());
@@ -106,23 +167,48 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
         require(m.round() == round + 1, m);
         round = m.round();
         landed = false;
+        overtaken = false;
         phase = m.last() ? Phase.LAST_ROUND : Phase.ROUND;
       }
       case DirtySummary m -> {
         // The data channels may end the round before the control channel delivers this.
         require(
             phase == Phase.ROUND || phase == Phase.LAST_ROUND || phase == Phase.BETWEEN_ROUNDS, m);
-        require(m.round() == round && m.region() < regions, m);
+        require(m.round() == round && m.region() < regionPages.length, m);
       }
       case DeviceState m -> {
-        require(phase == Phase.LAST_ROUND && !deviceComplete && m.offset() == deviceBytes, m);
+        require(phase == Phase.LAST_ROUND || (phase == Phase.SWITCHING && missingComplete), m);
+        require(!deviceComplete && m.offset() == deviceBytes, m);
         deviceBytes += m.bytes().length;
         deviceComplete = m.last();
+      }
+      case Missing m -> {
+        boolean first = phase == Phase.ACCEPTED || phase == Phase.BETWEEN_ROUNDS;
+        require(faultChannelGranted && !overtaken, m);
+        require(first || (phase == Phase.SWITCHING && !missingComplete), m);
+        missing(m);
+        phase = Phase.SWITCHING;
+      }
+      case Switch m -> {
+        require(phase == Phase.SWITCHING && deviceComplete, m);
+        require(m.round() == round + 1 && m.missingPages() == missingPages, m);
+        beginPostcopyRound(m.round());
+        phase = Phase.LOADING;
+      }
+      case DigestValue m when phase == Phase.FETCHING -> {
+        require(landed && !digestCame && !m.full(), m);
+        digestCame = true;
       }
       case DigestValue m -> {
         require(phase == Phase.LAST_ROUND && deviceComplete, m);
         require(mayOvertake || allEnded(), m);
         phase = Phase.COMPARING;
+      }
+      case Resume m -> {
+        require(phase == Phase.READY, m);
+        require(mayOvertake || regionPages.length > 0, m); // the source knows what it resumes
+        asked = m.migration();
+        phase = Phase.RESUMING;
       }
       case Commit m -> {
         require(phase == Phase.PREPARED, m);
@@ -145,6 +231,9 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
       case Started m -> throw illegal(m);
       case Ownership m -> throw illegal(m);
       case Progress m -> throw illegal(m);
+      case PageRequest m -> throw illegal(m);
+      case Settled m -> throw illegal(m);
+      case Resumed m -> throw illegal(m);
     }
   }
 
@@ -163,22 +252,46 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
       }
       case Accepted m -> {
         require(phase == Phase.OFFERED && m.joinTokens().size() <= channelsWanted, m);
-        ended = new boolean[m.joinTokens().size()];
+        boolean granted = m.faultToken() != null;
+        require(wish == PostcopyWish.IF_POSSIBLE || granted == (wish == PostcopyWish.REQUIRED), m);
+        dataChannels = m.joinTokens().size();
+        faultChannelGranted = granted;
+        ended = new boolean[dataChannels];
         phase = Phase.ACCEPTED;
       }
       case Progress m -> require(SENDING.contains(phase), m);
       case RoundLanded m -> roundLanded(m);
+      case Prepared m when phase == Phase.LOADING -> {
+        require(m.digestMatches(), m); // there is nothing to compare yet
+        phase = Phase.PREPARED;
+      }
       case Prepared m -> {
         require(phase == Phase.COMPARING && landed, m);
         phase = m.digestMatches() ? Phase.PREPARED : Phase.MISMATCHED;
       }
       case Started m -> {
         require(phase == Phase.COMMITTED, m);
+        phase = postcopyRound ? Phase.FETCHING : Phase.STARTED;
+      }
+      case Settled m -> {
+        require(phase == Phase.FETCHING && digestCame, m);
         phase = Phase.STARTED;
+      }
+      case Resumed m -> {
+        require(phase == Phase.RESUMING && !resumed && m.migration().equals(asked), m);
+        require(m.joinTokens().size() <= channelsWanted, m);
+        dataChannels = m.joinTokens().size();
+        beginPostcopyRound(m.round());
+        resumed = true;
+      }
+      case Missing m -> {
+        require(phase == Phase.RESUMING && resumed, m);
+        missing(m);
+        phase = m.last() ? Phase.FETCHING : Phase.RESUMING;
       }
       case Abort m -> {
         // In COMMITTED too: a target that took the guest over may fail to start it.
-        require(phase != Phase.STARTED && phase != Phase.CLOSED, m);
+        require(!GUEST_RUNS_AT_TARGET.contains(phase), m);
         phase = Phase.ABORTED;
       }
       case Hello m -> throw illegal(m);
@@ -192,17 +305,22 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
       case OwnershipQuery m -> throw illegal(m);
       case Reclaim m -> throw illegal(m);
       case Goodbye m -> throw illegal(m);
+      case Switch m -> throw illegal(m);
+      case PageRequest m -> throw illegal(m);
+      case Resume m -> throw illegal(m);
     }
   }
 
-  /** A PAGES frame on a data channel. */
+  /** A PAGES frame on a data channel or the fault channel. */
   final synchronized void pages(int channel, int ofRound) throws ProtocolException {
-    requireInRound("PAGES", channel, ofRound);
+    // Before the guest runs at the target only what it asks for may compete for the wire.
+    boolean answering = postcopyRound && channel == dataChannels && FAULTING.contains(phase);
+    requireInRound("PAGES", channel, ofRound, answering);
   }
 
-  /** A ROUND_END on a data channel. */
+  /** A ROUND_END on a data channel or the fault channel. */
   final synchronized void roundEnd(int channel, RoundEnd end) throws ProtocolException {
-    requireInRound("ROUND_END", channel, end.round());
+    requireInRound("ROUND_END", channel, end.round(), false);
     if (end.pages() > Long.MAX_VALUE - roundPages) {
       throw ProtocolException.violation("round " + end.round() + " has too many pages");
     }
@@ -210,8 +328,45 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
     roundPages += end.pages();
   }
 
+  /** A PAGE_REQUEST on the fault channel. */
+  final synchronized void pageRequest(PageRequest request) throws ProtocolException {
+    // At the source it may come behind SETTLED and GOODBYE, which use another connection.
+    boolean late = !mayOvertake && (phase == Phase.STARTED || phase == Phase.CLOSED);
+    require(postcopyRound && (FAULTING.contains(phase) || late), request);
+    if (regionPages.length > 0) {
+      require(request.region() < regionPages.length, request);
+      for (long page : request.pages()) {
+        require(page < regionPages[request.region()], request);
+      }
+    }
+  }
+
+  private void missing(Missing m) throws ProtocolException {
+    if (regionPages.length > 0) {
+      require(m.region() < regionPages.length, m);
+      require(m.endPage() <= regionPages[m.region()], m);
+      long pages = missingPages + m.pages();
+      require(pages <= Arrays.stream(regionPages).sum(), m);
+      missingPages = pages;
+    }
+    missingComplete = m.last();
+  }
+
+  private void beginPostcopyRound(int begun) {
+    round = begun;
+    postcopyRound = true;
+    landed = false;
+    ended = new boolean[dataChannels + 1];
+    roundPages = 0;
+  }
+
   private void roundLanded(RoundLanded m) throws ProtocolException {
-    require(phase == Phase.ROUND || phase == Phase.LAST_ROUND || phase == Phase.COMPARING, m);
+    require(
+        phase == Phase.ROUND
+            || phase == Phase.LAST_ROUND
+            || phase == Phase.COMPARING
+            || phase == Phase.FETCHING,
+        m);
     require(m.round() == round && allEnded() && !landed, m);
     require(m.pages() == roundPages, m);
     landed = true;
@@ -228,11 +383,14 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
     phase = Phase.ASKING;
   }
 
-  private void requireInRound(String what, int channel, int ofRound) throws ProtocolException {
+  private void requireInRound(String what, int channel, int ofRound, boolean answering)
+      throws ProtocolException {
     boolean present =
         ofRound == round
-            && (phase == Phase.ROUND
+            && (answering
+                || phase == Phase.ROUND
                 || phase == Phase.LAST_ROUND
+                || phase == Phase.FETCHING
                 || (mayOvertake && phase == Phase.COMPARING));
     boolean coming =
         mayOvertake
@@ -241,9 +399,16 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
     boolean open = channel >= 0 && channel < ended.length && !ended[channel];
     if (!open || !(present || coming)) {
       throw ProtocolException.violation(
-          "%s of round %d on data channel %d came in phase %s of round %d"
-              .formatted(what, ofRound, channel, phase, round));
+          "%s of round %d on %s came in phase %s of round %d"
+              .formatted(what, ofRound, name(channel), phase, round));
     }
+    overtaken |= coming;
+  }
+
+  private String name(int channel) {
+    return faultChannelGranted && channel == dataChannels
+        ? "the fault channel"
+        : "data channel " + channel;
   }
 
   private boolean allEnded() {

@@ -20,6 +20,10 @@ public enum Phase {
   BETWEEN_ROUNDS,
   /** The round with the guest paused; device state may travel beside it. */
   LAST_ROUND,
+  /** Post-copy: MISSING comes, and when it is complete and the guest paused, device state. */
+  SWITCHING,
+  /** Post-copy: SWITCH went; the target loads device state, and PREPARED is due. */
+  LOADING,
   /** DIGEST went, PREPARED is due. */
   COMPARING,
   /** The digests differ: the source may only abort. */
@@ -28,7 +32,11 @@ public enum Phase {
   PREPARED,
   /** COMMIT went: the guest is the target's. */
   COMMITTED,
-  /** The guest runs on the target. */
+  /** Post-copy: RESUME went; RESUMED is due, and behind it what the target still waits for. */
+  RESUMING,
+  /** Post-copy: the guest runs on the target, and some of its pages are still at the source. */
+  FETCHING,
+  /** The guest runs on the target, and has everything there. */
   STARTED,
   /** GOODBYE went. */
   CLOSED,

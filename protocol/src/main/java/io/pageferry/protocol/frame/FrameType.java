@@ -29,7 +29,13 @@ public enum FrameType {
   OWNERSHIP(18),
   RECLAIM(19),
   GOODBYE(20),
-  PROGRESS(21);
+  PROGRESS(21),
+  MISSING(22),
+  SWITCH(23),
+  PAGE_REQUEST(24),
+  SETTLED(25),
+  RESUME(26),
+  RESUMED(27);
 
   private static final @Nullable FrameType[] BY_CODE = byCode();
 

@@ -18,6 +18,10 @@ final class Bounds {
     check(what, value, 0, Long.MAX_VALUE);
   }
 
+  static void checkToken(byte[] token) {
+    check("length of a join token", token.length, Hello.TOKEN_BYTES, Hello.TOKEN_BYTES);
+  }
+
   /**
    * A name that both sides may use as part of a file name: letters, digits, point, hyphen and
    * underscore, beginning with a letter or digit. A peer's name must never reach outside a folder.

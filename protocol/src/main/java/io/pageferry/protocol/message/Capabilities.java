@@ -19,11 +19,11 @@ public record Capabilities(long bits) {
   /** Pages as a reference to content that the target has; reserved. */
   public static final long KNOWN = 1 << 3;
 
-  /** Post-copy and its fault channel; reserved. */
+  /** Post-copy and its fault channel. */
   public static final long POSTCOPY = 1 << 4;
 
   /** What this program can do. */
-  public static final Capabilities CURRENT = new Capabilities(ZERO_RUNS | LZ4);
+  public static final Capabilities CURRENT = new Capabilities(ZERO_RUNS | LZ4 | POSTCOPY);
 
   /** Whether all the given bits are set. */
   public boolean has(long capability) {

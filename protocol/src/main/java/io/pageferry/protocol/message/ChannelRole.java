@@ -6,7 +6,7 @@ public enum ChannelRole {
   CONTROL(1),
   /** Bulk pages: up to 16 a migration, joined by token. */
   DATA(2),
-  /** Urgent pages in post-copy; reserved, refused by version 1. */
+  /** Page requests and urgent pages in post-copy: at most one a migration, joined by token. */
   FAULT(3);
 
   private final int code;

@@ -15,8 +15,8 @@ import java.util.UUID;
  * @param agent program and version, up to {@value #MAX_AGENT_BYTES} bytes
  * @param migration {@link #NO_MIGRATION} on a fresh control connection, else the migration that is
  *     joined or asked after
- * @param token the 32 bytes from {@link Accepted} on a data connection, else empty. Not copied:
- *     nobody may change it
+ * @param token the 32 bytes from {@link Accepted} or {@link Resumed} on a data or fault connection,
+ *     else empty. Not copied: nobody may change it
  * @param channelIndex number of the data channel from 0, else 0
  */
 @SuppressWarnings("ArrayRecordComponent") // equals, hashCode and toString are written out below

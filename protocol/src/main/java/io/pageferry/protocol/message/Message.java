@@ -26,7 +26,13 @@ public sealed interface Message
         Ownership,
         Reclaim,
         Goodbye,
-        Progress {
+        Progress,
+        Missing,
+        Switch,
+        PageRequest,
+        Settled,
+        Resume,
+        Resumed {
 
   /** The type of the frame it travels in. */
   FrameType type();

@@ -43,7 +43,9 @@ public final class MessageCodec {
       case Offer m -> {
         uuid(m.migration(), out);
         out.writeByte(m.mode().code()).writeByte(m.verifyFull() ? 1 : 0);
-        out.writeShortLE(m.dataChannels()).writeLongLE(m.downtimeLimitMicros());
+        out.writeShortLE(m.dataChannels());
+        out.writeByte(m.postcopy().code()).writeZero(3);
+        out.writeLongLE(m.downtimeLimitMicros());
         text8(m.guest(), out);
         out.writeShortLE(m.regions().size());
         for (RegionOffer region : m.regions()) {
@@ -52,8 +54,13 @@ public final class MessageCodec {
         }
       }
       case Accepted m -> {
+        byte[] faultToken = m.faultToken();
         out.writeLongLE(m.startCostMicros()).writeShortLE(m.joinTokens().size());
+        out.writeByte(faultToken == null ? 0 : 1).writeByte(0);
         m.joinTokens().forEach(out::writeBytes);
+        if (faultToken != null) {
+          out.writeBytes(faultToken);
+        }
       }
       case RoundBegin m -> {
         out.writeIntLE(m.round()).writeByte(m.last() ? 1 : 0).writeZero(3);
@@ -64,9 +71,7 @@ public final class MessageCodec {
       case DirtySummary m -> {
         out.writeIntLE(m.round()).writeShortLE(m.region()).writeShortLE(m.spans().size());
         out.writeLongLE(m.dirtyPages());
-        for (PageSpan span : m.spans()) {
-          out.writeLongLE(span.firstPage()).writeLongLE(span.count());
-        }
+        spans(m.spans(), out);
       }
       case DeviceState m -> {
         out.writeLongLE(m.offset()).writeByte(m.last() ? 1 : 0).writeZero(3);
@@ -99,6 +104,33 @@ public final class MessageCodec {
       case Reclaim m -> uuid(m.migration(), out);
       case Goodbye m -> {}
       case Progress m -> out.writeLongLE(m.pagesLanded());
+      case Missing m -> {
+        out.writeShortLE(m.region()).writeByte(m.last() ? 1 : 0).writeByte(0);
+        out.writeIntLE(m.spans().size());
+        spans(m.spans(), out);
+      }
+      case Switch m -> out.writeIntLE(m.round()).writeIntLE(0).writeLongLE(m.missingPages());
+      case PageRequest m -> {
+        out.writeShortLE(m.region()).writeShortLE(m.pages().length).writeZero(4);
+        for (long page : m.pages()) {
+          out.writeLongLE(page);
+        }
+      }
+      case Settled m -> {
+        out.writeLongLE(m.high()).writeLongLE(m.low());
+        out.writeByte(m.comparison().code()).writeZero(7);
+        out.writeLongLE(m.faults()).writeLongLE(m.localFaults()).writeLongLE(m.avoided());
+        out.writeLongLE(m.duplicates()).writeLongLE(m.removedPages());
+        out.writeLongLE(m.p50Nanos()).writeLongLE(m.p99Nanos()).writeLongLE(m.maxNanos());
+        out.writeLongLE(m.guestMilliOpsPerSecond());
+      }
+      case Resume m -> uuid(m.migration(), out);
+      case Resumed m -> {
+        uuid(m.migration(), out);
+        out.writeIntLE(m.round()).writeShortLE(m.joinTokens().size()).writeShortLE(0);
+        m.joinTokens().forEach(out::writeBytes);
+        out.writeBytes(m.faultToken());
+      }
     }
   }
 
@@ -172,6 +204,12 @@ public final class MessageCodec {
       case RECLAIM -> new Reclaim(in.uuid());
       case GOODBYE -> new Goodbye();
       case PROGRESS -> new Progress(in.i64());
+      case MISSING -> missing(in);
+      case SWITCH -> new Switch(round(in), in.i64());
+      case PAGE_REQUEST -> pageRequest(in);
+      case SETTLED -> settled(in);
+      case RESUME -> new Resume(in.uuid());
+      case RESUMED -> resumed(in);
     };
   }
 
@@ -204,6 +242,8 @@ public final class MessageCodec {
     MigrationMode mode = MigrationMode.of(in.u8());
     boolean verifyFull = in.bool();
     int dataChannels = in.u16();
+    PostcopyWish postcopy = PostcopyWish.of(in.u8());
+    in.zeros(3);
     long downtimeLimitMicros = in.i64();
     String guest = in.text(in.u8(), Offer.MAX_GUEST_BYTES);
     int count = in.count(in.u16(), Offer.MAX_REGIONS, MIN_REGION_BYTES);
@@ -213,17 +253,16 @@ public final class MessageCodec {
       regions.add(new RegionOffer(name, in.i64()));
     }
     return new Offer(
-        migration, guest, mode, regions, dataChannels, verifyFull, downtimeLimitMicros);
+        migration, guest, mode, postcopy, regions, dataChannels, verifyFull, downtimeLimitMicros);
   }
 
   private static Accepted accepted(PayloadReader in) throws ProtocolException {
     long startCostMicros = in.i64();
-    int count = in.count(in.u16(), Limits.MAX_DATA_CHANNELS, Hello.TOKEN_BYTES);
-    List<byte[]> tokens = new ArrayList<>(count);
-    for (int i = 0; i < count; i++) {
-      tokens.add(in.bytes(Hello.TOKEN_BYTES, Hello.TOKEN_BYTES));
-    }
-    return new Accepted(tokens, startCostMicros);
+    int count = in.u16();
+    boolean postcopy = in.bool();
+    in.zeros(1);
+    List<byte[]> tokens = tokens(in, count);
+    return new Accepted(tokens, startCostMicros, postcopy ? token(in) : null);
   }
 
   private static DirtySummary dirtySummary(PayloadReader in) throws ProtocolException {
@@ -231,11 +270,75 @@ public final class MessageCodec {
     int region = in.u16();
     int count = in.count(in.u16(), DirtySummary.MAX_SPANS, SPAN_BYTES);
     long dirtyPages = in.i64();
+    return new DirtySummary(round, region, dirtyPages, spans(in, count));
+  }
+
+  private static Missing missing(PayloadReader in) throws ProtocolException {
+    int region = in.u16();
+    boolean last = in.bool();
+    in.zeros(1);
+    int count = in.count(in.u31(), Missing.MAX_SPANS, SPAN_BYTES);
+    return new Missing(region, last, spans(in, count));
+  }
+
+  private static PageRequest pageRequest(PayloadReader in) throws ProtocolException {
+    int region = in.u16();
+    int count = in.u16();
+    in.zeros(4);
+    long[] pages = new long[in.count(count, PageRequest.MAX_PAGES, Long.BYTES)];
+    for (int i = 0; i < pages.length; i++) {
+      pages[i] = in.i64();
+    }
+    return new PageRequest(region, pages);
+  }
+
+  private static Settled settled(PayloadReader in) throws ProtocolException {
+    long high = in.i64();
+    long low = in.i64();
+    Comparison comparison = Comparison.of(in.u8());
+    in.zeros(7);
+    return new Settled(
+        high,
+        low,
+        comparison,
+        in.i64(),
+        in.i64(),
+        in.i64(),
+        in.i64(),
+        in.i64(),
+        in.i64(),
+        in.i64(),
+        in.i64(),
+        in.i64());
+  }
+
+  private static Resumed resumed(PayloadReader in) throws ProtocolException {
+    UUID migration = in.uuid();
+    int round = in.u31();
+    int count = in.u16();
+    in.zeros(2);
+    return new Resumed(migration, round, tokens(in, count), token(in));
+  }
+
+  private static List<byte[]> tokens(PayloadReader in, int count) throws ProtocolException {
+    in.count(count, Limits.MAX_DATA_CHANNELS, Hello.TOKEN_BYTES);
+    List<byte[]> tokens = new ArrayList<>(count);
+    for (int i = 0; i < count; i++) {
+      tokens.add(token(in));
+    }
+    return tokens;
+  }
+
+  private static byte[] token(PayloadReader in) throws ProtocolException {
+    return in.bytes(Hello.TOKEN_BYTES, Hello.TOKEN_BYTES);
+  }
+
+  private static List<PageSpan> spans(PayloadReader in, int count) throws ProtocolException {
     List<PageSpan> spans = new ArrayList<>(count);
     for (int i = 0; i < count; i++) {
       spans.add(new PageSpan(in.i64(), in.i64()));
     }
-    return new DirtySummary(round, region, dirtyPages, spans);
+    return spans;
   }
 
   private static int round(PayloadReader in) throws ProtocolException {
@@ -258,6 +361,12 @@ public final class MessageCodec {
     out.writeLongLE(capabilities.bits());
     out.writeIntLE(limits.maxPayloadBytes());
     out.writeShortLE(limits.maxDataChannels()).writeShortLE(limits.maxRunsPerBatch());
+  }
+
+  private static void spans(List<PageSpan> spans, ByteBuf out) {
+    for (PageSpan span : spans) {
+      out.writeLongLE(span.firstPage()).writeLongLE(span.count());
+    }
   }
 
   private static void uuid(UUID uuid, ByteBuf out) {

@@ -11,6 +11,8 @@ import java.util.UUID;
  * @param guest name of the guest, under which the target has its own description of it: up to 64
  *     letters, digits, points, hyphens and underscores, so that it is safe in a file name
  * @param mode how the memory moves
+ * @param postcopy whether the source would like to end by post-copy; {@link PostcopyWish#REQUIRED}
+ *     in the modes that cannot do without
  * @param regions 1 to {@value #MAX_REGIONS}; a region's number is its place here
  * @param dataChannels how many the source wants, 1 to 16
  * @param verifyFull whether both sides reread their images during the pause
@@ -20,6 +22,7 @@ public record Offer(
     UUID migration,
     String guest,
     MigrationMode mode,
+    PostcopyWish postcopy,
     List<RegionOffer> regions,
     int dataChannels,
     boolean verifyFull,
@@ -33,6 +36,10 @@ public record Offer(
       throw new IllegalArgumentException("an offer without an identity");
     }
     Bounds.checkName("guest name", guest, MAX_GUEST_BYTES);
+    boolean needed = mode == MigrationMode.POSTCOPY || mode == MigrationMode.HYBRID;
+    if (needed && postcopy != PostcopyWish.REQUIRED) {
+      throw new IllegalArgumentException("mode " + mode + " without post-copy");
+    }
     regions = List.copyOf(regions);
     Bounds.check("number of regions", regions.size(), 1, MAX_REGIONS);
     Bounds.check("number of data channels", dataChannels, 1, Limits.MAX_DATA_CHANNELS);

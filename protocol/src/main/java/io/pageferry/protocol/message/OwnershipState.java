@@ -8,10 +8,14 @@ public enum OwnershipState {
   RECEIVING(2),
   /** All is here; the guest may be started as soon as the source commits. */
   PREPARED(3),
-  /** On disk: the guest belongs to the target. */
+  /** On disk: the guest belongs to the target. It has not been started yet, as far as is known. */
   TAKEN_OVER(4),
   /** On disk: the guest will never run here by this migration. */
-  ABANDONED(5);
+  ABANDONED(5),
+  /** On disk: the guest belongs to the target, and some of its pages are still at the source. */
+  FETCHING(6),
+  /** On disk: the guest belongs to the target, has been started there, and nothing is missing. */
+  RUNNING(7);
 
   private final int code;
 

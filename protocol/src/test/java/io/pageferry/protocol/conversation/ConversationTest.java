@@ -10,6 +10,7 @@ import io.pageferry.protocol.message.Accepted;
 import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.message.ChannelRole;
 import io.pageferry.protocol.message.Commit;
+import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.DeviceState;
 import io.pageferry.protocol.message.DigestValue;
 import io.pageferry.protocol.message.Goodbye;
@@ -17,16 +18,25 @@ import io.pageferry.protocol.message.Hello;
 import io.pageferry.protocol.message.Limits;
 import io.pageferry.protocol.message.Message;
 import io.pageferry.protocol.message.MigrationMode;
+import io.pageferry.protocol.message.Missing;
 import io.pageferry.protocol.message.Offer;
 import io.pageferry.protocol.message.Ownership;
+import io.pageferry.protocol.message.OwnershipQuery;
 import io.pageferry.protocol.message.OwnershipState;
+import io.pageferry.protocol.message.PageRequest;
+import io.pageferry.protocol.message.PageSpan;
+import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.Prepared;
 import io.pageferry.protocol.message.Reclaim;
 import io.pageferry.protocol.message.RegionOffer;
+import io.pageferry.protocol.message.Resume;
+import io.pageferry.protocol.message.Resumed;
 import io.pageferry.protocol.message.RoundBegin;
 import io.pageferry.protocol.message.RoundEnd;
 import io.pageferry.protocol.message.RoundLanded;
+import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.message.Started;
+import io.pageferry.protocol.message.Switch;
 import io.pageferry.protocol.message.VersionRange;
 import io.pageferry.protocol.message.Welcome;
 import java.util.List;
@@ -67,6 +77,117 @@ class ConversationTest {
     toSource(new Ownership(MIGRATION, OwnershipState.ABANDONED));
     toTarget(new Goodbye());
     assertThat(target.phase()).isEqualTo(Phase.CLOSED);
+  }
+
+  @Test
+  void aMigrationThatEndsByPostcopy() throws ProtocolException {
+    greetAndAccept();
+    toTarget(new RoundBegin(1, false, 100));
+    round(1, 60, 40);
+    toSource(new RoundLanded(1, 100));
+    toTarget(new Missing(0, false, List.of(new PageSpan(3, 2))));
+    assertIllegal(new RoundBegin(2, false, 0));
+    assertIllegal(new DeviceState(0, true, new byte[1]));
+    toTarget(new Missing(0, true, List.of(new PageSpan(0, 1), new PageSpan(9, 1))));
+    assertIllegal(new Missing(0, true, List.of()));
+    assertIllegal(new Switch(2, 4));
+    toTarget(new DeviceState(0, true, new byte[1]));
+    assertIllegal(new Switch(2, 3));
+    assertIllegal(new Switch(3, 4));
+    toTarget(new Switch(2, 4));
+    assertThat(target.phase()).isEqualTo(Phase.LOADING);
+
+    request(3);
+    pages(source.faultChannel(), 2);
+    assertThatThrownBy(() -> source.pagesSent(0, 2)).isInstanceOf(ProtocolException.class);
+    toSource(new Prepared(true, 0, 0));
+    request(9);
+    toTarget(new Commit());
+    assertIllegal(new Abort(AbortReason.CANCELLED, "too late"));
+    toSource(new Started(1, 0, 1, 1, 1));
+    assertThat(source.phase()).isEqualTo(Phase.FETCHING);
+    pages(0, 2);
+    fetchAndSettle(2);
+    source.pageRequestReceived(new PageRequest(0, new long[] {9})); // overtaken by SETTLED
+    toTarget(new Goodbye());
+    assertThat(target.phase()).isEqualTo(Phase.CLOSED);
+  }
+
+  @Test
+  void aPostcopyThatIsTakenUpAgain() throws ProtocolException {
+    greet();
+    assertThatThrownBy(() -> source.sent(new Resume(MIGRATION)))
+        .isInstanceOf(ProtocolException.class);
+    source.layout(List.of(new RegionOffer("ram", 1 << 20)));
+    toTarget(new OwnershipQuery(MIGRATION));
+    toSource(new Ownership(MIGRATION, OwnershipState.FETCHING));
+    toTarget(new Resume(MIGRATION));
+    toSource(new Resumed(MIGRATION, 7, List.of(new byte[32], new byte[32]), new byte[32]));
+    toSource(new Missing(0, false, List.of(new PageSpan(255, 1))));
+    assertThatThrownBy(() -> source.received(new Missing(0, true, List.of(new PageSpan(255, 2)))))
+        .isInstanceOf(ProtocolException.class);
+    toSource(new Missing(0, true, List.of()));
+    assertThat(source.phase()).isEqualTo(Phase.FETCHING);
+    assertThatThrownBy(() -> target.sent(new Abort(AbortReason.INTERNAL, "it runs here")))
+        .isInstanceOf(ProtocolException.class);
+    request(255);
+    pages(source.faultChannel(), 7);
+    fetchAndSettle(7);
+  }
+
+  @Test
+  void aTargetThatCannotResumeSaysSo() throws ProtocolException {
+    greet();
+    source.layout(List.of(new RegionOffer("ram", 1 << 20)));
+    toTarget(new Resume(MIGRATION));
+    assertIllegal(new Abort(AbortReason.CANCELLED, "the guest is not the source's"));
+    toSource(new Abort(AbortReason.GUEST_ENDED, "the guest has ended"));
+  }
+
+  @Test
+  void withoutAFaultChannelThereIsNoPostcopy() throws ProtocolException {
+    greet();
+    toTarget(offer(PostcopyWish.NO));
+    assertThatThrownBy(() -> target.sent(new Accepted(tokens(), 0, new byte[32])))
+        .isInstanceOf(ProtocolException.class);
+    toSource(new Accepted(tokens(), 0));
+    assertIllegal(new Missing(0, true, List.of()));
+  }
+
+  @Test
+  void whatIsRequiredIsGrantedOrRefused() throws ProtocolException {
+    greet();
+    toTarget(offer(PostcopyWish.REQUIRED));
+    assertThatThrownBy(() -> target.sent(new Accepted(tokens(), 0)))
+        .isInstanceOf(ProtocolException.class);
+    toSource(new Accepted(tokens(), 0, new byte[32]));
+  }
+
+  @Test
+  void noPageOfARoundMayOvertakePostcopy() throws ProtocolException {
+    greetAndAccept();
+    target.pagesReceived(0, 1);
+    assertThatThrownBy(() -> target.received(new Missing(0, true, List.of())))
+        .isInstanceOf(ProtocolException.class);
+  }
+
+  @Test
+  void onlyPagesThatTheGuestHasAreMissingOrAskedFor() throws ProtocolException {
+    greetAndAccept();
+    assertIllegal(new Missing(1, true, List.of()));
+    assertIllegal(new Missing(0, true, List.of(new PageSpan(255, 2))));
+    toTarget(new Missing(0, true, List.of(new PageSpan(0, 256))));
+    toTarget(new DeviceState(0, true, new byte[0]));
+    assertThatThrownBy(() -> target.pageRequestSent(new PageRequest(0, new long[] {1})))
+        .isInstanceOf(ProtocolException.class);
+    toTarget(new Switch(1, 256));
+    for (PageRequest foreign :
+        List.of(new PageRequest(1, new long[] {0}), new PageRequest(0, new long[] {0, 256}))) {
+      assertThatThrownBy(() -> target.pageRequestSent(foreign))
+          .isInstanceOf(ProtocolException.class);
+      assertThatThrownBy(() -> source.pageRequestReceived(foreign))
+          .isInstanceOf(ProtocolException.class);
+    }
   }
 
   @Test
@@ -158,16 +279,54 @@ class ConversationTest {
 
   private void greetAndAccept() throws ProtocolException {
     greet();
-    toTarget(
-        new Offer(
-            MIGRATION,
-            "demo",
-            MigrationMode.PRECOPY,
-            List.of(new RegionOffer("ram", 1 << 20)),
-            2,
-            false,
-            0));
-    toSource(new Accepted(List.of(new byte[32], new byte[32]), 0));
+    toTarget(offer(PostcopyWish.IF_POSSIBLE));
+    toSource(new Accepted(tokens(), 0, new byte[32]));
+  }
+
+  private static Offer offer(PostcopyWish postcopy) {
+    return new Offer(
+        MIGRATION,
+        "demo",
+        MigrationMode.PRECOPY,
+        postcopy,
+        List.of(new RegionOffer("ram", 1 << 20)),
+        2,
+        false,
+        0);
+  }
+
+  private static List<byte[]> tokens() {
+    return List.of(new byte[32], new byte[32]);
+  }
+
+  private void request(long page) throws ProtocolException {
+    PageRequest request = new PageRequest(0, new long[] {page});
+    target.pageRequestSent(request);
+    source.pageRequestReceived(request);
+  }
+
+  private void pages(int channel, int round) throws ProtocolException {
+    source.pagesSent(channel, round);
+    target.pagesReceived(channel, round);
+  }
+
+  private void fetchAndSettle(int round) throws ProtocolException {
+    int fault = source.faultChannel();
+    assertThat(fault).isEqualTo(2).isEqualTo(target.faultChannel());
+    round(round, 1, 1);
+    assertIllegal(new DigestValue(1, 2, false));
+    assertThat(target.allChannelsEnded()).isFalse();
+    source.roundEndSent(fault, new RoundEnd(round, 2));
+    target.roundEndReceived(fault, new RoundEnd(round, 2));
+    request(255); // the answer is on its way; the source knows that
+    assertThatThrownBy(() -> source.pagesSent(fault, round)).isInstanceOf(ProtocolException.class);
+    toSource(new RoundLanded(round, 4));
+    assertIllegal(new DigestValue(1, 2, true));
+    toTarget(new DigestValue(1, 2, false));
+    assertIllegal(new Goodbye());
+    toSource(new Settled(1, 2, Comparison.EQUAL, 1, 1, 1, 0, 0, 1, 2, 3, 0));
+    assertThat(source.phase()).isEqualTo(Phase.STARTED);
+    assertThat(target.phase()).isEqualTo(Phase.STARTED);
   }
 
   private void round(int round, long onFirst, long onSecond) throws ProtocolException {

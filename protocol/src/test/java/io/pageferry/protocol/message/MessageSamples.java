@@ -8,7 +8,7 @@ import java.util.UUID;
 final class MessageSamples {
   static final UUID MIGRATION = UUID.fromString("00112233-4455-6677-8899-aabbccddeeff");
   private static final String MIGRATION_BYTES = "00112233445566778899aabbccddeeff";
-  private static final String CAPABILITIES = "0300000000000000";
+  private static final String CAPABILITIES = "1300000000000000";
   private static final String LIMITS = "00001000" + "1000" + "0004";
 
   /** A message and its payload in hexadecimal. */
@@ -49,6 +49,7 @@ final class MessageSamples {
                 MIGRATION,
                 "demo",
                 MigrationMode.PRECOPY,
+                PostcopyWish.NO,
                 List.of(new RegionOffer("ram", 0x20000000L)),
                 4,
                 true,
@@ -57,6 +58,8 @@ final class MessageSamples {
                 + "01" // PRECOPY
                 + "01" // reread both images
                 + "0400" // four data channels
+                + "01" // no post-copy
+                + "000000"
                 + "e093040000000000" // 300,000 µs
                 + "04"
                 + "64656d6f" // demo
@@ -66,7 +69,10 @@ final class MessageSamples {
                 + "0000002000000000"), // 512 MiB
         new Sample(
             new Accepted(List.of(token(1), token(2)), 12_000),
-            "e02e000000000000" + "0200" + "01".repeat(32) + "02".repeat(32)),
+            "e02e000000000000" + "0200" + "00" + "00" + "01".repeat(32) + "02".repeat(32)),
+        new Sample(
+            new Accepted(List.of(token(1)), 12_000, token(0xA5)),
+            "e02e000000000000" + "0100" + "01" + "00" + "01".repeat(32) + "a5".repeat(32)),
         new Sample(new RoundBegin(2, true, 258), "02000000" + "01" + "000000" + "0201000000000000"),
         new Sample(new RoundEnd(2, 258), "02000000" + "00000000" + "0201000000000000"),
         new Sample(new RoundLanded(2, 258), "02000000" + "00000000" + "0201000000000000"),
@@ -107,7 +113,49 @@ final class MessageSamples {
             MIGRATION_BYTES + "04" + "00000000000000"),
         new Sample(new Reclaim(MIGRATION), MIGRATION_BYTES),
         new Sample(new Goodbye(), ""),
-        new Sample(new Progress(258), "0201000000000000"));
+        new Sample(new Progress(258), "0201000000000000"),
+        new Sample(
+            new Missing(1, true, List.of(new PageSpan(16, 5), new PageSpan(0x10000000L, 2))),
+            "0100" // region 1
+                + "01" // last
+                + "00"
+                + "02000000" // two spans
+                + "1000000000000000"
+                + "0500000000000000"
+                + "0000001000000000"
+                + "0200000000000000"),
+        new Sample(new Switch(4, 7), "04000000" + "00000000" + "0700000000000000"),
+        new Sample(
+            new PageRequest(1, new long[] {258, 0x10000000L}),
+            "0100" // region 1
+                + "0200" // two pages
+                + "00000000"
+                + "0201000000000000"
+                + "0000001000000000"),
+        new Sample(
+            new Settled(0x0102030405060708L, -2, Comparison.EQUAL, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+            "0807060504030201"
+                + "feffffffffffffff"
+                + "01" // equal
+                + "00000000000000"
+                + "0100000000000000"
+                + "0200000000000000"
+                + "0300000000000000"
+                + "0400000000000000"
+                + "0500000000000000"
+                + "0600000000000000"
+                + "0700000000000000"
+                + "0800000000000000"
+                + "0900000000000000"),
+        new Sample(new Resume(MIGRATION), MIGRATION_BYTES),
+        new Sample(
+            new Resumed(MIGRATION, 5, List.of(token(1)), token(0xA5)),
+            MIGRATION_BYTES
+                + "05000000" // round 5
+                + "0100" // one data channel
+                + "0000"
+                + "01".repeat(32)
+                + "a5".repeat(32)));
   }
 
   static byte[] token(int fill) {

@@ -16,6 +16,7 @@ import io.pageferry.protocol.message.Message;
 import io.pageferry.protocol.message.MessageCodec;
 import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.Offer;
+import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.Prepared;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.protocol.message.RoundBegin;
@@ -78,6 +79,7 @@ final class Rehearsal {
                 migration,
                 "rehearsal",
                 MigrationMode.PRECOPY,
+                PostcopyWish.NO,
                 List.of(new RegionOffer("ram", PageBatch.PAGE_BYTES)),
                 1,
                 false,
