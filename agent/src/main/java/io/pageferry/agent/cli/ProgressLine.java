@@ -128,6 +128,9 @@ public final class ProgressLine implements AutoCloseable {
       text.append("  dirtied ").append(BitRate.format(sample.dirtyBytesPerSecond()));
     }
     text.append("  remaining ").append(ByteSize.format(sample.remainingBytes()));
+    if (sample.faultsPerSecond() >= 0) {
+      text.append("  ").append(sample.faultsPerSecond()).append(" faults/s");
+    }
     if (shownSeconds >= 0) {
       text.append("  ").append(clock(shownSeconds)).append(" left");
     }

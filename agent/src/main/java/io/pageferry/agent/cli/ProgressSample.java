@@ -8,6 +8,8 @@ package io.pageferry.agent.cli;
  * @param bytesPerSecond memory moved, as of late
  * @param dirtyBytesPerSecond memory the guest writes, as of late; -1 if unknown
  * @param remainingBytes until the phase ends
+ * @param faultsPerSecond page faults of the guest that the network answers, as of late; -1 where
+ *     there are none to be answered
  * @param secondsLeft until the migration ends, as estimated; negative if unknown
  */
 public record ProgressSample(
@@ -17,4 +19,5 @@ public record ProgressSample(
     long bytesPerSecond,
     long dirtyBytesPerSecond,
     long remainingBytes,
+    long faultsPerSecond,
     double secondsLeft) {}

@@ -27,7 +27,15 @@ public record LedgerEntry(
       case FAILED -> true;
       case ABANDONED -> fields.isSet(LedgerFields.CLEANED);
       case COMPLETED -> side == LedgerSide.TARGET || fields.isSet(LedgerFields.RELEASED);
-      case PLANNED, STREAMING, PAUSED, HANDED_OVER, RECLAIMED, RECEIVING, PREPARED, TAKEN_OVER ->
+      case PLANNED,
+          STREAMING,
+          PAUSED,
+          HANDED_OVER,
+          SERVING,
+          RECLAIMED,
+          RECEIVING,
+          PREPARED,
+          TAKEN_OVER ->
           false;
     };
   }

@@ -4,9 +4,10 @@ package io.pageferry.agent.ledger;
  * Where one migration stands on one side. The names are written to disk: they never change.
  *
  * <pre>
- * source:  PLANNED -> STREAMING <-> PAUSED -> HANDED_OVER -> COMPLETED
- *             |           |           |            |
- *             +-----------+-----------+-> FAILED <-+- RECLAIMED
+ * source:  PLANNED -> STREAMING <-> PAUSED -> HANDED_OVER -> SERVING -> COMPLETED
+ *             |           |           |           |  |                     |
+ *             |           |           |           |  +---------------------+
+ *             +-----------+-----------+-> FAILED <-- RECLAIMED
  *
  * target:  RECEIVING -> PREPARED -> TAKEN_OVER -> COMPLETED
  *              |            |
@@ -25,6 +26,11 @@ public enum LedgerState {
    * that is known the guest stays paused here.
    */
   HANDED_OVER,
+  /**
+   * Source: the guest is the target's and runs there, but pages of it are only here (post-copy).
+   * The guest here is never resumed, and its memory is kept until the target has it all.
+   */
+  SERVING,
   /** Source: the target never took over and never will; the guest may be resumed here. */
   RECLAIMED,
   /** Source, final: the migration is off, and the guest was left, or set, running here. */
@@ -60,7 +66,8 @@ public enum LedgerState {
       // A switchover that is called off goes back to streaming; the guest runs on.
       case PAUSED -> next == STREAMING || next == HANDED_OVER || next == FAILED;
       // Never FAILED directly: the target must have been asked first.
-      case HANDED_OVER -> next == COMPLETED || next == RECLAIMED;
+      case HANDED_OVER -> next == SERVING || next == COMPLETED || next == RECLAIMED;
+      case SERVING -> next == COMPLETED;
       case RECLAIMED -> next == FAILED;
       case FAILED, COMPLETED, RECEIVING, PREPARED, TAKEN_OVER, ABANDONED -> false;
     };
@@ -71,7 +78,15 @@ public enum LedgerState {
       case RECEIVING -> next == PREPARED || next == ABANDONED;
       case PREPARED -> next == TAKEN_OVER || next == ABANDONED;
       case TAKEN_OVER -> next == COMPLETED;
-      case ABANDONED, COMPLETED, PLANNED, STREAMING, PAUSED, HANDED_OVER, RECLAIMED, FAILED ->
+      case ABANDONED,
+          COMPLETED,
+          PLANNED,
+          STREAMING,
+          PAUSED,
+          HANDED_OVER,
+          SERVING,
+          RECLAIMED,
+          FAILED ->
           false;
     };
   }

@@ -18,9 +18,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Where {@code pageferry source status}, {@code source cancel} and {@code target status} reach a
- * running agent: a Unix socket {@code STATE_DIR/run/ROLE-PID.sock} that only its owner may open.
- * One request a connection, one JSON object a line in each direction.
+ * Where {@code pageferry source status}, {@code source cancel}, {@code source postcopy} and {@code
+ * target status} reach a running agent: a Unix socket {@code STATE_DIR/run/ROLE-PID.sock} that only
+ * its owner may open. One request a connection, one JSON object a line in each direction.
  *
  * <p>Requests are served one after the other on a daemon thread of its own; a client that says
  * nothing for {@value #CLIENT_SECONDS} seconds is dropped.
@@ -31,7 +31,8 @@ public final class ControlSocket implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(ControlSocket.class);
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  private static final Set<String> COMMANDS = Set.of(ControlRequest.STATUS, ControlRequest.CANCEL);
+  private static final Set<String> COMMANDS =
+      Set.of(ControlRequest.STATUS, ControlRequest.CANCEL, ControlRequest.POSTCOPY);
 
   private final Path path;
   private final String role;

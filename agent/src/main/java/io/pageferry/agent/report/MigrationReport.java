@@ -23,6 +23,9 @@ import org.jspecify.annotations.Nullable;
  * @param peer the other agent: certificate name and address
  * @param agentVersion the version that wrote this
  * @param stopReason why the rounds ended, for example {@code downtime-limit}; null before that
+ * @param switchedBy what made the guest move before all of its pages: {@code plan} (its mode),
+ *     {@code stall} or {@code command}; null if that did not happen
+ * @param application what the guest got done meanwhile
  */
 @JsonPropertyOrder({
   "migration",
@@ -43,7 +46,9 @@ import org.jspecify.annotations.Nullable;
   "error",
   "peer",
   "agentVersion",
-  "stopReason"
+  "stopReason",
+  "switchedBy",
+  "application"
 })
 @JsonInclude(JsonInclude.Include.ALWAYS)
 public record MigrationReport(
@@ -65,7 +70,9 @@ public record MigrationReport(
     @Nullable String error,
     @Nullable String peer,
     String agentVersion,
-    @Nullable String stopReason) {
+    @Nullable String stopReason,
+    @Nullable String switchedBy,
+    Application application) {
 
   public MigrationReport {
     rounds = List.copyOf(rounds);
@@ -112,8 +119,8 @@ public record MigrationReport(
    * @param total in the guest's memory
    * @param sent all that crossed, repetitions included
    * @param resent of these, those sent before
-   * @param faulted fetched by post-copy faults
-   * @param pushed pushed by post-copy
+   * @param faulted sent by post-copy because the guest waited for them
+   * @param pushed sent by post-copy without having been asked for
    */
   public record Pages(
       long total,
@@ -142,9 +149,39 @@ public record MigrationReport(
    */
   public record Round(int round, long pages, long wireBytes, double ms, long dirtiedPages) {}
 
-  /** Post-copy's page faults; all 0 without any. */
-  public record Faults(long count, double p50Micros, double p99Micros, double maxMicros) {
-    public static final Faults NONE = new Faults(0, 0, 0, 0);
+  /**
+   * Post-copy's page faults; all 0 without any. A latency is the time from reading the fault to the
+   * end of landing its page.
+   *
+   * @param count those for which a page was asked for over the network
+   * @param localCount those settled without the network: zero pages, pages that were there
+   * @param avoided pages that a push brought before anybody waited for them
+   * @param duplicates pages that came more than once
+   */
+  public record Faults(
+      long count,
+      double p50Micros,
+      double p99Micros,
+      double maxMicros,
+      long localCount,
+      long avoided,
+      long duplicates) {
+    public static final Faults NONE = new Faults(0, 0, 0, 0, 0, 0, 0);
+  }
+
+  /**
+   * Page writes a second, from a guest that counts them; null where it is not known.
+   *
+   * @param beforeOpsPerSecond on the source, just before the pause
+   * @param duringOpsPerSecond on the target, while pages were missing
+   * @param afterOpsPerSecond on the target, when it had all of them; the agents leave before that,
+   *     so it is for whoever asks the guest
+   */
+  public record Application(
+      @Nullable Double beforeOpsPerSecond,
+      @Nullable Double duringOpsPerSecond,
+      @Nullable Double afterOpsPerSecond) {
+    public static final Application UNKNOWN = new Application(null, null, null);
   }
 
   /**

@@ -27,6 +27,9 @@ public final class ReportSummary {
     if (report.times().downtimeMs() > 0) {
       lines.add("  downtime   " + downtime(report));
     }
+    if (report.switchedBy() != null && report.times().resumeMs() > 0) {
+      lines.add("  post-copy  " + postcopy(report));
+    }
     lines.add("  verified   " + verified(report));
     MigrationReport.Tls tls = report.tls();
     lines.add(
@@ -85,6 +88,27 @@ public final class ReportSummary {
             + millis(parts.startMs());
     Double seen = report.guestDowntimeMs();
     return seen == null ? agents : millis(seen) + " seen by the guest; " + agents;
+  }
+
+  private static String postcopy(MigrationReport report) {
+    MigrationReport.Faults faults = report.faults();
+    String came =
+        String.format(
+            Locale.ROOT,
+            "all pages there after %s: %,d pushed, %,d sent for %,d %s",
+            millis(report.times().resumeMs()),
+            report.pages().pushed(),
+            report.pages().faulted(),
+            faults.count(),
+            faults.count() == 1 ? "fault" : "faults");
+    return faults.count() == 0
+        ? came
+        : came
+            + " (half of them served within "
+            + millis(faults.p50Micros() / 1000)
+            + ", 99 % within "
+            + millis(faults.p99Micros() / 1000)
+            + ")";
   }
 
   private static String millis(double millis) {

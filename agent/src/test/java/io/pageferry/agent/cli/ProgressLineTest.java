@@ -25,7 +25,7 @@ class ProgressLineTest {
 
   private static ProgressSample sample(double secondsLeft) {
     return new ProgressSample(
-        2, 128 * MIB, 512 * MIB, 200_000_000, 20_000_000, 384 * MIB, secondsLeft);
+        2, 128 * MIB, 512 * MIB, 200_000_000, 20_000_000, 384 * MIB, -1, secondsLeft);
   }
 
   private List<String> lines() {
@@ -102,6 +102,16 @@ class ProgressLineTest {
     }
     assertThat(lines().stream().map(each -> each.replaceAll(".*MiB(  )?| left", "")))
         .containsExactly("8.0 s", "", "", "", "8.0 s", "", "", "3.5 s", "0.0 s");
+  }
+
+  @Test
+  void whatTheNetworkAnswersIsShownWhereItDoes() {
+    try (ProgressLine line = line(false, false)) {
+      line.phase("post-copy");
+      line.update(new ProgressSample(0, 0, 512 * MIB, 200_000_000, -1, 384 * MIB, 210, 2));
+    }
+    assertThat(lines())
+        .containsExactly("post-copy  0%  200 MB/s  remaining 384 MiB  210 faults/s  2.0 s left");
   }
 
   @Test

@@ -33,6 +33,7 @@ class LedgerStateTest {
             LedgerState.STREAMING,
             LedgerState.PAUSED,
             LedgerState.HANDED_OVER,
+            LedgerState.SERVING,
             LedgerState.RECLAIMED,
             LedgerState.FAILED,
             LedgerState.COMPLETED);
@@ -61,7 +62,18 @@ class LedgerStateTest {
   void afterTheHandoverOnlyTheTargetsAnswerLeadsOn() {
     for (LedgerState next : LedgerState.values()) {
       assertThat(LedgerState.HANDED_OVER.mayBecome(next, LedgerSide.SOURCE))
-          .isEqualTo(next == LedgerState.COMPLETED || next == LedgerState.RECLAIMED);
+          .isEqualTo(
+              next == LedgerState.SERVING
+                  || next == LedgerState.COMPLETED
+                  || next == LedgerState.RECLAIMED);
+    }
+  }
+
+  @Test
+  void aGuestWhosePagesAreServedIsNeverTakenBack() {
+    for (LedgerState next : LedgerState.values()) {
+      assertThat(LedgerState.SERVING.mayBecome(next, LedgerSide.SOURCE))
+          .isEqualTo(next == LedgerState.COMPLETED);
     }
   }
 

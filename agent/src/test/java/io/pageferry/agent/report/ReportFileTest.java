@@ -38,7 +38,9 @@ class ReportFileTest {
         null,
         "target (127.0.0.1:7420)",
         "0.1.0",
-        "downtime-limit");
+        "downtime-limit",
+        null,
+        new MigrationReport.Application(5000.5, null, null));
   }
 
   private static String golden() throws IOException {

@@ -42,9 +42,43 @@ class ReportSummaryTest {
             "nothing heard from the target for 5 s",
             done.peer(),
             done.agentVersion(),
-            done.stopReason());
+            done.stopReason(),
+            done.switchedBy(),
+            done.application());
     List<String> lines = ReportSummary.lines(paused);
     assertThat(lines.get(0)).contains("'pageferry source recover " + done.migration() + "'");
     assertThat(lines).contains("  secured    no: plain TCP");
+  }
+
+  @Test
+  void postCopySaysHowThePagesCame() {
+    MigrationReport done = ReportFileTest.completed();
+    MigrationReport postcopy =
+        new MigrationReport(
+            done.migration(),
+            done.outcome(),
+            "postcopy",
+            done.guest(),
+            new MigrationReport.Times(10, 0, 9, 640, 660),
+            done.downtimeParts(),
+            null,
+            null,
+            new MigrationReport.Pages(131072, 131072, 100000, 31072, 0, 0, 0, 0, 321, 130751),
+            done.bytes(),
+            List.of(new MigrationReport.Round(1, 131072, 130000000, 640, 0)),
+            new MigrationReport.Faults(350, 180.5, 900, 4000, 12, 130000, 0),
+            true,
+            done.tls(),
+            null,
+            null,
+            done.peer(),
+            done.agentVersion(),
+            null,
+            "plan",
+            MigrationReport.Application.UNKNOWN);
+    assertThat(ReportSummary.lines(postcopy))
+        .contains(
+            "  post-copy  all pages there after 640 ms: 130,751 pushed, 321 sent for 350 faults"
+                + " (half of them served within 180.5 µs, 99 % within 900 µs)");
   }
 }

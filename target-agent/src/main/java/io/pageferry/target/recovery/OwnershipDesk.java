@@ -129,7 +129,7 @@ public final class OwnershipDesk {
       case PREPARED -> OwnershipState.PREPARED;
       case TAKEN_OVER, COMPLETED -> OwnershipState.TAKEN_OVER;
       case ABANDONED -> OwnershipState.ABANDONED;
-      case PLANNED, STREAMING, PAUSED, HANDED_OVER, RECLAIMED, FAILED ->
+      case PLANNED, STREAMING, PAUSED, HANDED_OVER, SERVING, RECLAIMED, FAILED ->
           throw new IllegalStateException("a target's ledger in state " + state);
     };
   }

@@ -64,7 +64,7 @@ public final class Sweep {
       case RECEIVING, PREPARED -> true;
       case ABANDONED -> !isSet(fields, IncomingGuest.CLEANED);
       case TAKEN_OVER -> !isSet(fields, IncomingGuest.STARTED);
-      case COMPLETED, PLANNED, STREAMING, PAUSED, HANDED_OVER, RECLAIMED, FAILED -> false;
+      case COMPLETED, PLANNED, STREAMING, PAUSED, HANDED_OVER, SERVING, RECLAIMED, FAILED -> false;
     };
   }
 
