@@ -40,7 +40,7 @@ final class CancelCommand implements Callable<ExitCode> {
   @Override
   public ExitCode call() throws CommandFailure {
     try {
-      UUID chosen = migration == null ? onlyOne() : migration;
+      UUID chosen = migration == null ? RunningMigration.only(state.directory()) : migration;
       List<ControlReply> replies =
           ControlClient.askAll(state.directory(), "source", ControlRequest.cancel(chosen));
       if (replies.stream().anyMatch(ControlReply::ok)) {
@@ -59,23 +59,5 @@ final class CancelCommand implements Callable<ExitCode> {
       throw new CommandFailure(
           ExitCode.FAILED, "the agents of this host cannot be asked: " + e.getMessage(), e);
     }
-  }
-
-  private UUID onlyOne() throws IOException, CommandFailure {
-    List<UUID> running =
-        ControlClient.askAll(state.directory(), "source", ControlRequest.status()).stream()
-            .flatMap(reply -> reply.migrations().stream())
-            .map(status -> status.migration())
-            .toList();
-    if (running.isEmpty()) {
-      throw new CommandFailure(ExitCode.FAILED, "no migration runs from this host");
-    }
-    if (running.size() > 1) {
-      throw new CommandFailure(
-          ExitCode.USAGE,
-          "%d migrations run from this host: name one of them, 'pageferry source status' lists them"
-              .formatted(running.size()));
-    }
-    return running.get(0);
   }
 }

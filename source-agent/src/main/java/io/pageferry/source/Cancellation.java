@@ -6,6 +6,10 @@ import org.jspecify.annotations.Nullable;
  * The user's wish to call the migration off (Ctrl-C, {@code source cancel}), delivered by
  * interrupting the driver thread, until the hand-over: from then on only the ledgers decide.
  *
+ * <p>In post-copy the guest runs on the target and its missing pages are only here: whoever asks
+ * then is refused, and a signal does not end this process before they are there. While the link is
+ * down nothing can be served, and the attempts to restore it may be called off.
+ *
  * <p>Threading: requested by any thread; all state is guarded by this object's lock, so a request
  * comes either wholly before the hand-over or is refused.
  */
@@ -13,6 +17,7 @@ final class Cancellation {
   private @Nullable Thread driver;
   private @Nullable String wish;
   private boolean tooLate;
+  private boolean serving;
 
   /** Names the thread to interrupt; a wish that came earlier interrupts it at once. */
   synchronized void drivenBy(Thread thread) {
@@ -39,6 +44,35 @@ final class Cancellation {
       driver.interrupt();
     }
     return true;
+  }
+
+  /** Why a request is refused, as a sentence without its full stop. */
+  synchronized String refusal() {
+    return serving
+        ? "too late to cancel: the guest runs on the target and its missing pages are only here, so"
+            + " this agent goes on until they are there"
+        : "too late to cancel: the guest is being handed over";
+  }
+
+  /** Whether the guest needs this process. */
+  synchronized boolean serving() {
+    return serving;
+  }
+
+  /**
+   * From now on the guest needs this process: requests are refused.
+   *
+   * @throws InterruptedException if one came while they were not
+   */
+  synchronized void beginServing() throws InterruptedException {
+    serving = true;
+    passPointOfNoReturn();
+  }
+
+  /** The link is down: a request ends the attempts to restore it. */
+  synchronized void pauseServing() {
+    serving = false;
+    tooLate = false;
   }
 
   /** Who called it off, or null. */

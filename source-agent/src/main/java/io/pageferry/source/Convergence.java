@@ -11,7 +11,7 @@ package io.pageferry.source;
  *
  * <p>Pure arithmetic, no clock of its own. Threading: the driver thread only.
  */
-final class Convergence {
+final class Convergence implements RoundRule {
   /** Rounds in a row that brought nothing before a guest counts as stalled. */
   static final int FRUITLESS_ROUNDS = 3;
 
@@ -80,7 +80,8 @@ final class Convergence {
   /**
    * @param fixedCostNanos pause, device state, commit and start, as measured for this guest
    */
-  Decision after(Round round, long fixedCostNanos) {
+  @Override
+  public Decision after(Round round, long fixedCostNanos) {
     rounds++;
     wireBytes += round.wireBytes();
     learn(round);

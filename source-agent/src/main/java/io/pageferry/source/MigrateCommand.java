@@ -26,6 +26,7 @@ import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -34,11 +35,13 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 
 /** {@code pageferry source migrate}. */
 @Command(
@@ -52,6 +55,9 @@ final class MigrateCommand implements Callable<ExitCode> {
 
   /** How long a Ctrl-C waits for the guest to be put back before the process ends anyway. */
   private static final Duration PUT_BACK = Duration.ofSeconds(30);
+
+  /** What an agent says that is asked about a migration of another one. */
+  static final String NOT_OURS = "this agent does not move that guest";
 
   @Spec private @Nullable CommandSpec spec;
 
@@ -82,8 +88,15 @@ final class MigrateCommand implements Callable<ExitCode> {
       names = "--mode",
       paramLabel = "MODE",
       defaultValue = "precopy",
-      description = "How the memory moves: precopy.")
-  private Mode mode = Mode.PRECOPY;
+      converter = ModeConverter.class,
+      description = {
+        "How the memory moves (default: ${DEFAULT-VALUE}).",
+        "precopy: while the guest runs, until the rest fits a short pause;",
+        "postcopy: the guest first, its pages as it touches them;",
+        "hybrid: a few rounds of the former, then the latter;",
+        "stop-and-copy: all of it while the guest stands still."
+      })
+  private MigrationMode mode = MigrationMode.PRECOPY;
 
   @Option(
       names = "--channels",
@@ -110,11 +123,22 @@ final class MigrateCommand implements Callable<ExitCode> {
   @Option(
       names = "--on-stall",
       paramLabel = "WHAT",
-      defaultValue = "pause",
       description =
-          "What becomes of a guest that dirties faster than the link carries: pause it for as long"
-              + " as it takes, or cancel (default: ${DEFAULT-VALUE}).")
-  private OnStall onStall = OnStall.PAUSE;
+          "What becomes of a guest that dirties faster than the link carries: postcopy moves it at"
+              + " once and lets its pages follow, pause keeps it still for as long as they take,"
+              + " cancel leaves it here (default: postcopy, or pause where the target cannot).")
+  private @Nullable OnStall onStall;
+
+  @Option(
+      names = "--push",
+      paramLabel = "WHAT",
+      defaultValue = "prepaging",
+      description =
+          "What is sent in post-copy besides the pages that the guest waits for: prepaging, their"
+              + " neighbours first and then the rest; active, everything in order; none, nothing,"
+              + " so that this host is needed until the guest has touched all of its memory"
+              + " (default: ${DEFAULT-VALUE}).")
+  private PushMode push = PushMode.PREPAGING;
 
   @Option(
       names = "--max-rounds",
@@ -172,6 +196,16 @@ final class MigrateCommand implements Callable<ExitCode> {
               + " ${DEFAULT-VALUE}).")
   private Duration settleFor = Duration.ZERO;
 
+  @Option(
+      names = "--recover-for",
+      paramLabel = "TIME",
+      defaultValue = "30s",
+      converter = TimeSpanConverter.class,
+      description =
+          "How long to try to reach the target again when the link is lost in post-copy, before"
+              + " giving up with exit code 5 (default: ${DEFAULT-VALUE}).")
+  private Duration recoverFor = Duration.ZERO;
+
   @Option(names = "--json", paramLabel = "FILE", description = "Write the report here.")
   private @Nullable Path json;
 
@@ -186,14 +220,17 @@ final class MigrateCommand implements Callable<ExitCode> {
   @Mixin private TlsOptions tls = new TlsOptions();
   @Mixin private LoggingOptions logging = new LoggingOptions();
 
-  /** How the memory moves. */
-  enum Mode {
-    PRECOPY;
-
-    MigrationMode onTheWire() {
-      return switch (this) {
-        case PRECOPY -> MigrationMode.PRECOPY;
-      };
+  /** The modes as they are written on the command line. */
+  static final class ModeConverter implements ITypeConverter<MigrationMode> {
+    @Override
+    public MigrationMode convert(String text) {
+      for (MigrationMode mode : MigrationMode.values()) {
+        if (MigrationJournal.name(mode).equals(text.toLowerCase(Locale.ROOT))) {
+          return mode;
+        }
+      }
+      throw new TypeConversionException(
+          "'" + text + "' is none of precopy, postcopy, hybrid and stop-and-copy");
     }
   }
 
@@ -213,10 +250,11 @@ final class MigrateCommand implements Callable<ExitCode> {
   public ExitCode call() throws CommandFailure {
     MigrationSettings settings = settings();
     UUID id = identity();
-    MigrationJournal journal = new MigrationJournal(id, Version.number());
+    MigrationJournal journal = new MigrationJournal(id, mode, Version.number());
     MigrationProgress progress =
         new MigrationProgress(id, target.getHostString() + ":" + target.getPort());
     Cancellation cancellation = new Cancellation();
+    SwitchWish wish = new SwitchWish();
     CountDownLatch done = new CountDownLatch(1);
     ExitCode[] exit = {ExitCode.FAILED};
     Thread hook = Thread.ofPlatform().unstarted(() -> cancelAndWait(cancellation, done, exit));
@@ -227,7 +265,7 @@ final class MigrateCommand implements Callable<ExitCode> {
             ControlSocket.open(
                 settings.stateDirectory(),
                 "source",
-                request -> answer(request, progress, cancellation));
+                request -> answer(request, progress, cancellation, wish));
         SourceMetrics _ = SourceMetrics.serve(metrics, progress)) {
       try (ProgressDisplay _ = ProgressDisplay.show(progress, logging.quiet())) {
         new Migration(
@@ -237,6 +275,7 @@ final class MigrateCommand implements Callable<ExitCode> {
                 SourceAgent.INTRODUCTION,
                 tls.remembered(),
                 cancellation,
+                wish,
                 progress,
                 journal)
             .run();
@@ -290,11 +329,15 @@ final class MigrateCommand implements Callable<ExitCode> {
         guest,
         target,
         targetName,
-        mode.onTheWire(),
+        mode,
         channels,
         bandwidth == null ? 0 : bandwidth,
         downtimeLimit,
-        onStall,
+        onStall == null ? OnStall.POSTCOPY : onStall,
+        mode == MigrationMode.POSTCOPY
+            || mode == MigrationMode.HYBRID
+            || onStall == OnStall.POSTCOPY,
+        push,
         maxRounds,
         maxSent,
         dirtyThreshold,
@@ -302,6 +345,7 @@ final class MigrateCommand implements Callable<ExitCode> {
         tracking,
         verify == Verify.FULL,
         settleFor,
+        recoverFor,
         state.directory());
   }
 
@@ -312,7 +356,10 @@ final class MigrateCommand implements Callable<ExitCode> {
   }
 
   private static ControlReply answer(
-      ControlRequest request, MigrationProgress progress, Cancellation cancellation) {
+      ControlRequest request,
+      MigrationProgress progress,
+      Cancellation cancellation,
+      SwitchWish wish) {
     boolean ours = request.migration() == null || progress.migration().equals(request.migration());
     List<io.pageferry.agent.local.MigrationStatus> status =
         ours ? List.of(progress.status()) : List.of();
@@ -320,11 +367,20 @@ final class MigrateCommand implements Callable<ExitCode> {
       case ControlRequest.STATUS -> ControlReply.done("source", progress.phase(), status);
       case ControlRequest.CANCEL -> {
         if (!ours) {
-          yield ControlReply.refused("source", "this agent does not move that guest");
+          yield ControlReply.refused("source", NOT_OURS);
         }
         yield cancellation.request("'source cancel'")
             ? ControlReply.done("source", "cancelling", status)
-            : ControlReply.refused("source", "too late to cancel: the guest is being handed over");
+            : ControlReply.refused("source", cancellation.refusal());
+      }
+      case ControlRequest.POSTCOPY -> {
+        if (!ours) {
+          yield ControlReply.refused("source", NOT_OURS);
+        }
+        String refusal = wish.request();
+        yield refusal == null
+            ? ControlReply.done("source", "switching to post-copy", status)
+            : ControlReply.refused("source", refusal);
       }
       default -> ControlReply.refused("source", "unknown command " + request.command());
     };
@@ -355,10 +411,14 @@ final class MigrateCommand implements Callable<ExitCode> {
   private static void cancelAndWait(
       Cancellation cancellation, CountDownLatch done, ExitCode[] exit) {
     if (!cancellation.request("a signal")) {
-      STORY.warn("Too late to cancel: the guest is being handed over.");
+      STORY.warn("{}.", cancellation.refusal());
     }
     try {
-      if (done.await(PUT_BACK.toMillis(), TimeUnit.MILLISECONDS)) {
+      boolean ended;
+      do {
+        ended = done.await(PUT_BACK.toMillis(), TimeUnit.MILLISECONDS);
+      } while (!ended && cancellation.serving());
+      if (ended) {
         Runtime.getRuntime().halt(exit[0].code());
       }
     } catch (InterruptedException e) {

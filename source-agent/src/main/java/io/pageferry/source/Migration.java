@@ -14,6 +14,7 @@ import io.pageferry.guest.description.Afterwards;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.dirty.DirtyTracker;
+import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.protocol.channel.PeerAbortedException;
 import io.pageferry.protocol.channel.PeerConnector;
@@ -22,6 +23,7 @@ import io.pageferry.protocol.channel.PeerLostException;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Accepted;
 import io.pageferry.protocol.message.Goodbye;
+import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.Offer;
 import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.RegionOffer;
@@ -54,6 +56,7 @@ final class Migration {
   private final String agent;
   private final Map<String, String> recovery;
   private final Cancellation cancellation;
+  private final SwitchWish wish;
   private final MigrationProgress progress;
   private final MigrationJournal journal;
 
@@ -68,6 +71,7 @@ final class Migration {
       String agent,
       Map<String, String> recovery,
       Cancellation cancellation,
+      SwitchWish wish,
       MigrationProgress progress,
       MigrationJournal journal) {
     this.id = id;
@@ -76,6 +80,7 @@ final class Migration {
     this.agent = agent;
     this.recovery = recovery;
     this.cancellation = cancellation;
+    this.wish = wish;
     this.progress = progress;
     this.journal = journal;
   }
@@ -142,7 +147,9 @@ final class Migration {
           || !entry.fields().images().equals(imagePaths(guest))) {
         continue;
       }
-      if (entry.held() || entry.state() == LedgerState.HANDED_OVER) {
+      if (entry.held()
+          || entry.state() == LedgerState.HANDED_OVER
+          || entry.state() == LedgerState.SERVING) {
         throw new CommandFailure(
             ExitCode.REFUSED,
             "an earlier migration of guest %s is not settled; nothing was changed: run"
@@ -221,30 +228,83 @@ final class Migration {
 
     Pacer pacer = new Pacer(settings.bandwidth());
     try (RoundSender rounds =
-        new RoundSender(link, guest, digest, pacer, settings.compress(), progress)) {
-      DirtyTracker tracker = guest.track(settings.tracking(), digest::differs);
-      journal.tracking(tracker.name());
-      STORY.info(
-          "{} MiB of memory in {} region(s), {} data channel(s), dirty pages by {}.",
-          guest.memoryBytes() >> 20,
-          guest.image().regions().size(),
-          link.data().size(),
-          tracker.name());
-      guest.control().warmUp();
-      journal.precopyBegins();
-      DirtyPages dirty = new DirtyPages(guest.regionPages());
-      int last =
-          new PreCopy(
-                  guest, tracker, rounds, convergence(guest), settings.onStall(), journal, progress)
-              .run(fixed, dirty);
+        new RoundSender(
+            link, guest.image(), guest::gone, digest, pacer, settings.compress(), progress)) {
+      Course course = new Course(guest, ledger, link, digest, rounds);
       Switchover.Parts parts =
-          new Switchover(
-                  guest, tracker, rounds, link, ledger, digest, cancellation, journal, progress)
-              .run(last + 1, dirty, settings.verifyFull());
+          settings.mode() == MigrationMode.STOP_AND_COPY
+              ? stopAndCopy(course)
+              : preCopy(course, fixed);
       ledger.record(LedgerState.COMPLETED);
       cost.remember(parts.fixedNanos());
       link.send(new Goodbye());
     }
+  }
+
+  /** What one attempt to move the guest works with. */
+  private record Course(
+      SourceGuest guest,
+      OwnershipLedger ledger,
+      TargetLink link,
+      ImageDigest digest,
+      RoundSender rounds) {}
+
+  private Switchover.Parts stopAndCopy(Course course) throws IOException, InterruptedException {
+    describe(course, "all of it while the guest stands still");
+    course.guest().control().warmUp();
+    GuestImage image = course.guest().image();
+    return switchover(course, () -> course.rounds().everything(image))
+        .run(1, settings.verifyFull());
+  }
+
+  private Switchover.Parts preCopy(Course course, long fixedCostNanos)
+      throws IOException, InterruptedException, CommandFailure {
+    SourceGuest guest = course.guest();
+    DirtyTracker tracker = guest.track(settings.tracking(), course.digest()::differs);
+    journal.tracking(tracker.name());
+    describe(course, "dirty pages by " + tracker.name());
+    guest.control().warmUp();
+    journal.precopyBegins();
+    DirtyPages dirty = new DirtyPages(guest.regionPages());
+    PreCopy.Result result =
+        new PreCopy(
+                guest,
+                tracker,
+                course.rounds(),
+                roundRule(guest),
+                settings.onStall(),
+                wish,
+                journal,
+                progress)
+            .run(fixedCostNanos, dirty);
+    Switchover.Remainder rest =
+        () -> {
+          tracker.collect(dirty::mark);
+          return course.rounds().of(dirty);
+        };
+    return switchover(course, rest).run(result.rounds() + 1, settings.verifyFull());
+  }
+
+  private Switchover switchover(Course course, Switchover.Remainder remainder) {
+    return new Switchover(
+        course.guest(),
+        remainder,
+        course.rounds(),
+        course.link(),
+        course.ledger(),
+        course.digest(),
+        cancellation,
+        journal,
+        progress);
+  }
+
+  private void describe(Course course, String how) {
+    STORY.info(
+        "{} MiB of memory in {} region(s), {} data channel(s), {}.",
+        course.guest().memoryBytes() >> 20,
+        course.guest().image().regions().size(),
+        course.link().data().size(),
+        how);
   }
 
   /** Any agent of our authority could have answered there. */
@@ -291,7 +351,10 @@ final class Migration {
         settings.downtimeLimit().toNanos() / 1000);
   }
 
-  private Convergence convergence(SourceGuest guest) {
+  private RoundRule roundRule(SourceGuest guest) {
+    if (settings.mode() == MigrationMode.HYBRID) {
+      return new HybridRounds(settings.maxRounds());
+    }
     return new Convergence(
         new Convergence.Limits(
             settings.maxRounds(),

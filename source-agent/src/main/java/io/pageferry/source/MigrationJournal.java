@@ -2,10 +2,12 @@ package io.pageferry.source;
 
 import io.pageferry.agent.report.MigrationReport;
 import io.pageferry.protocol.channel.PeerIdentity;
+import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.page.PageTally;
 import io.pageferry.source.Switchover.Parts;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
@@ -16,6 +18,7 @@ final class MigrationJournal {
   private static final double NANOS_PER_MILLI = 1e6;
 
   private final UUID migration;
+  private final MigrationMode mode;
   private final String version;
   private final long begin = System.nanoTime();
   private final PageTally tally = new PageTally();
@@ -25,8 +28,10 @@ final class MigrationJournal {
   private long precopyBegin;
   private long pausedAt;
   private long startedAt;
-  private long firstRoundPages;
   private long sentPages;
+  private long pushedPages;
+  private long faultedPages;
+  private long settledAt;
   private boolean verified;
   private Parts parts = Parts.NONE;
   private long guestDowntimeMicros;
@@ -34,10 +39,20 @@ final class MigrationJournal {
   private @Nullable PeerIdentity peer;
   private @Nullable String tracking;
   private @Nullable String stopReason;
+  private @Nullable SwitchedBy switchedBy;
+  private MigrationReport.Faults faults = MigrationReport.Faults.NONE;
+  private @Nullable Double operationsBefore;
+  private @Nullable Double operationsDuring;
 
-  MigrationJournal(UUID migration, String version) {
+  MigrationJournal(UUID migration, MigrationMode mode, String version) {
     this.migration = migration;
+    this.mode = mode;
     this.version = version;
+  }
+
+  /** The mode as command line and report spell it. */
+  static String name(MigrationMode mode) {
+    return mode.name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   void guest(String name, long bytes) {
@@ -58,14 +73,44 @@ final class MigrationJournal {
   }
 
   void round(RoundSender.Sent sent, long dirtied) {
-    if (rounds.isEmpty()) {
-      firstRoundPages = sent.pages();
-    }
     tally.add(sent.tally());
     sentPages += sent.pages();
     rounds.add(
         new MigrationReport.Round(
             sent.round(), sent.pages(), sent.tally().wireBytes(), millis(sent.nanos()), dirtied));
+  }
+
+  /**
+   * The round of post-copy, or a part of it between two losses of the link.
+   *
+   * @param pushed what went without having been asked for
+   * @param faulted what the guest waited for
+   */
+  void postcopyRound(int round, PageTally pushed, PageTally faulted, long nanos) {
+    pushedPages += pushed.pages();
+    faultedPages += faulted.pages();
+    PageTally both = new PageTally();
+    both.add(pushed);
+    both.add(faulted);
+    round(new RoundSender.Sent(round, both.pages(), both, nanos), 0);
+  }
+
+  void switchedBy(SwitchedBy reason) {
+    switchedBy = reason;
+  }
+
+  /** Page writes a second by the guest's own count, before the pause. */
+  void operationsBefore(double perSecond) {
+    operationsBefore = perSecond;
+  }
+
+  /** The target has everything; {@code perSecond} is null where the guest cannot tell. */
+  void settled(
+      long nanoTime, MigrationReport.Faults served, @Nullable Double perSecond, boolean equal) {
+    settledAt = nanoTime;
+    faults = served;
+    operationsDuring = perSecond;
+    verified = equal;
   }
 
   void stopReason(String reason) {
@@ -104,13 +149,13 @@ final class MigrationJournal {
     return new MigrationReport(
         migration,
         outcome,
-        "precopy",
+        name(mode),
         new MigrationReport.Guest(guest, memoryBytes, 4096),
         new MigrationReport.Times(
             millis(preparationEnd - begin),
             precopyBegin == 0 ? 0 : millis(preparationEnd - precopyBegin),
             downtimeMillis(),
-            0,
+            settledAt == 0 || startedAt == 0 ? 0 : millis(settledAt - startedAt),
             millis(now - begin)),
         new MigrationReport.DowntimeParts(
             millis(parts.pauseNanos()),
@@ -128,19 +173,21 @@ final class MigrationJournal {
             tally.lz4(),
             0,
             0,
-            Math.max(0, sentPages - firstRoundPages),
-            0,
-            0),
+            Math.max(0, sentPages - memoryBytes / 4096),
+            faultedPages,
+            pushedPages),
         new MigrationReport.Bytes(tally.wireBytes(), sentPages * 4096),
         rounds,
-        MigrationReport.Faults.NONE,
+        faults,
         verified,
         tls(),
         tracking,
         error,
         peer == null ? null : peer.name() + " at " + peer.hostAndPort(),
         version,
-        stopReason);
+        stopReason,
+        switchedBy == null ? null : switchedBy.inReport(),
+        new MigrationReport.Application(operationsBefore, operationsDuring, null));
   }
 
   private MigrationReport.@Nullable Tls tls() {

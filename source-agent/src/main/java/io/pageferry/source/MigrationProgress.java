@@ -11,6 +11,9 @@ import java.util.concurrent.atomic.AtomicLong;
  * seen a moment apart from one another, which is good enough for people.
  */
 final class MigrationProgress {
+  /** The phase in which the guest runs on the target and its pages follow. */
+  static final String POSTCOPY = "post-copy";
+
   private final UUID migration;
   private final String peer;
   private final long startNanos = System.nanoTime();
@@ -26,6 +29,7 @@ final class MigrationProgress {
   private final AtomicLong roundSent = new AtomicLong();
   private final AtomicLong pagesSent = new AtomicLong();
   private final AtomicLong wireBytes = new AtomicLong();
+  private final AtomicLong faults = new AtomicLong();
 
   MigrationProgress(UUID migration, String peer) {
     this.migration = migration;
@@ -68,6 +72,23 @@ final class MigrationProgress {
   void switchoverBegins() {
     switchingOver = true;
     phase = "switchover";
+  }
+
+  /** The guest runs on the target; so many pages are still to follow. */
+  void postcopyBegins(int number, long pages) {
+    switchingOver = true;
+    roundBegins(number, pages);
+    phase = POSTCOPY;
+  }
+
+  /** The guest waited for so many pages, which were sent at once. */
+  void faulted(long pages) {
+    faults.addAndGet(pages);
+  }
+
+  /** Pages sent because the guest waited for them. */
+  long faults() {
+    return faults.get();
   }
 
   void roundEnded(long dirtyPages, long nanos) {

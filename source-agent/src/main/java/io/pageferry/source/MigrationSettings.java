@@ -17,6 +17,9 @@ import org.jspecify.annotations.Nullable;
  * @param bandwidth cap in bytes a second on all data channels together, 0 for none
  * @param downtimeLimit how long the guest may stand still
  * @param onStall what becomes of a guest that dirties faster than the link carries
+ * @param insistOnPostcopy whether a target that cannot do post-copy is refused; otherwise a stalled
+ *     guest is paused then
+ * @param push what is sent in post-copy besides what the guest waits for
  * @param maxRounds rounds while the guest runs
  * @param maxSentRatio bytes on the wire as a multiple of the guest's memory
  * @param dirtyThreshold pages; so few left mean that another round gains nothing
@@ -24,6 +27,8 @@ import org.jspecify.annotations.Nullable;
  * @param tracking how dirty pages are found
  * @param verifyFull whether both sides reread their images while the guest stands still
  * @param settleFor how long a lost confirmation is asked after before the command gives up
+ * @param recoverFor how long a link that was lost in post-copy is tried again before the command
+ *     gives up
  * @param stateDirectory where the ledger is kept
  */
 record MigrationSettings(
@@ -35,6 +40,8 @@ record MigrationSettings(
     long bandwidth,
     Duration downtimeLimit,
     OnStall onStall,
+    boolean insistOnPostcopy,
+    PushMode push,
     int maxRounds,
     double maxSentRatio,
     long dirtyThreshold,
@@ -42,10 +49,13 @@ record MigrationSettings(
     Tracking tracking,
     boolean verifyFull,
     Duration settleFor,
+    Duration recoverFor,
     Path stateDirectory) {
 
   /** What becomes of a guest that dirties faster than the link carries. */
   enum OnStall {
+    /** It moves at once, and what is left follows. */
+    POSTCOPY,
     /** It is paused for as long as the rest takes. */
     PAUSE,
     /** The migration is called off and the guest stays. */

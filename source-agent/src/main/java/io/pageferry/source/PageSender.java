@@ -55,11 +55,11 @@ final class PageSender implements AutoCloseable {
   }
 
   /**
-   * Sends pieces of the round until none is left.
+   * Sends pieces of the work until none is left.
    *
    * @return what went out on this channel
    */
-  PageTally send(int round, RoundWork work) throws IOException, InterruptedException {
+  PageTally send(int round, PageWork work) throws IOException, InterruptedException {
     PageTally tally = new PageTally();
     if (index == 0) {
       for (RoundWork.Holes holes : work.holes()) {

@@ -7,6 +7,7 @@ import io.pageferry.source.Convergence.Decision;
 import io.pageferry.source.Convergence.Verdict;
 import io.pageferry.source.MigrationSettings.OnStall;
 import java.io.IOException;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 
 /**
@@ -25,8 +26,9 @@ final class PreCopy {
   private final SourceGuest guest;
   private final DirtyTracker tracker;
   private final RoundSender rounds;
-  private final Convergence convergence;
+  private final RoundRule rule;
   private final OnStall onStall;
+  private final SwitchWish wish;
   private final MigrationJournal journal;
   private final MigrationProgress progress;
 
@@ -34,38 +36,48 @@ final class PreCopy {
       SourceGuest guest,
       DirtyTracker tracker,
       RoundSender rounds,
-      Convergence convergence,
+      RoundRule rule,
       OnStall onStall,
+      SwitchWish wish,
       MigrationJournal journal,
       MigrationProgress progress) {
     this.guest = guest;
     this.tracker = tracker;
     this.rounds = rounds;
-    this.convergence = convergence;
+    this.rule = rule;
     this.onStall = onStall;
+    this.wish = wish;
     this.journal = journal;
     this.progress = progress;
   }
+
+  /**
+   * How it ended.
+   *
+   * @param rounds how many were sent
+   * @param switchedBy what made the guest move before its pages; null if what is left is to be sent
+   *     while it stands still
+   */
+  record Result(int rounds, @Nullable SwitchedBy switchedBy) {}
 
   /**
    * Sends rounds until the guest may be paused.
    *
    * @param fixedCostNanos what the switchover will cost besides pages
    * @param dirty receives the pages that are left; their marks are cleared already
-   * @return how many rounds were sent
    * @throws StalledException if the guest dirties faster than the link carries and is not to be
    *     paused for it
    */
-  int run(long fixedCostNanos, DirtyPages dirty)
+  Result run(long fixedCostNanos, DirtyPages dirty)
       throws IOException, InterruptedException, CommandFailure {
     RoundWork work = rounds.everything(guest.image());
     for (int round = 1; ; round++) {
-      RoundSender.Sent sent = rounds.send(round, work, false);
+      RoundSender.Sent sent = rounds.send(round, work, false, wish::wished, dirty::mark);
       tracker.collect(dirty::mark);
       journal.round(sent, dirty.count());
       progress.roundEnded(dirty.count(), sent.nanos());
       Decision decision =
-          convergence.after(
+          rule.after(
               new Convergence.Round(
                   sent.pages(), sent.tally().wireBytes(), sent.nanos(), dirty.count()),
               fixedCostNanos);
@@ -76,17 +88,27 @@ final class PreCopy {
           "%.1f".formatted(sent.tally().wireBytes() / 1e6),
           "%.1f".formatted(sent.nanos() / 1e6),
           dirty.count());
+      if (wish.wished()) {
+        journal.stopReason("the user asked for post-copy");
+        STORY.info("Switching to post-copy, as asked for; {} pages will follow.", dirty.count());
+        return new Result(round, SwitchedBy.COMMAND);
+      }
       if (decision.verdict() != Verdict.NEXT_ROUND) {
-        settle(decision);
-        return round;
+        return new Result(round, settle(decision));
       }
       work = rounds.of(dirty);
     }
   }
 
-  private void settle(Decision decision) throws StalledException {
+  private @Nullable SwitchedBy settle(Decision decision) throws StalledException {
     String expected = "%.0f ms".formatted(decision.expectedDowntimeNanos() / 1e6);
     journal.stopReason(decision.reason());
+    if (decision.verdict() == Verdict.STALLED && onStall == OnStall.POSTCOPY) {
+      STORY.info(
+          "The guest dirties faster than the link carries ({}): switching to post-copy.",
+          decision.reason());
+      return SwitchedBy.STALL;
+    }
     if (decision.verdict() == Verdict.STALLED && onStall == OnStall.CANCEL) {
       throw new StalledException(
           "the guest dirties its memory faster than the link carries it (%s; pausing it now would"
@@ -96,5 +118,6 @@ final class PreCopy {
               + ")");
     }
     STORY.info("Switching over: {}; expected to stand still for {}.", decision.reason(), expected);
+    return null;
   }
 }

@@ -25,6 +25,9 @@ final class ProgressDisplay implements AutoCloseable {
   /** Of that phase; the clock's thread only. */
   private SlidingRate rate = new SlidingRate();
 
+  /** How fast the guest faults, in that phase; the clock's thread only. */
+  private SlidingRate faultRate = new SlidingRate();
+
   private final ScheduledExecutorService clock =
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().daemon().name("progress").factory());
@@ -56,18 +59,22 @@ final class ProgressDisplay implements AutoCloseable {
       phaseBegin = progress.roundStartNanos();
       rate = new SlidingRate();
       rate.add(phaseBegin, (progress.pagesSent() - progress.roundSent()) * 4096);
+      faultRate = new SlidingRate();
     }
+    boolean postcopy = phase.equals(MigrationProgress.POSTCOPY);
+    faultRate.add(now, progress.faults());
     rate.add(now, progress.pagesSent() * 4096);
     long covered = rate.perSecond();
     boolean tooEarly = now - phaseBegin < NO_ESTIMATE_NANOS;
     line.update(
         new ProgressSample(
-            round,
+            postcopy ? 0 : round,
             progress.roundSent() * 4096,
             progress.roundPages() * 4096,
             covered,
-            round == 1 ? -1 : progress.dirtyBytesPerSecond(),
+            round == 1 || postcopy ? -1 : progress.dirtyBytesPerSecond(),
             remaining,
+            postcopy ? faultRate.perSecond() : -1,
             covered <= 0 || tooEarly ? -1 : (double) remaining / covered));
   }
 

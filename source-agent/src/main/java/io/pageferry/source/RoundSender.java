@@ -3,6 +3,7 @@ package io.pageferry.source;
 import io.pageferry.guest.dirty.GuestGoneException;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageRegion;
+import io.pageferry.guest.image.PageRunConsumer;
 import io.pageferry.protocol.channel.PeerChannel;
 import io.pageferry.protocol.message.DirtySummary;
 import io.pageferry.protocol.message.PageSpan;
@@ -22,6 +23,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 
 /**
  * Sends one round after the other over all data channels.
@@ -39,7 +41,7 @@ final class RoundSender implements AutoCloseable {
   private static final long WATCH_MILLIS = 100;
 
   private final TargetLink link;
-  private final SourceGuest guest;
+  private final BooleanSupplier guestGone;
   private final MigrationProgress progress;
   private final List<PageSender> senders = new ArrayList<>();
   private final List<PageTally> tallies = new ArrayList<>();
@@ -53,28 +55,35 @@ final class RoundSender implements AutoCloseable {
    */
   record Sent(int round, long pages, PageTally tally, long nanos) {}
 
+  /** Looked at while a round is sent: the user may want it to end early. */
+  interface Cut {
+    boolean wanted();
+  }
+
+  /** Looks after something ten times a second while pages are sent; throws to end that. */
+  interface Watch {
+    void look() throws IOException, InterruptedException;
+  }
+
+  /**
+   * @param guestGone whether the guest's process has ended while its pages are sent
+   */
   RoundSender(
       TargetLink link,
-      SourceGuest guest,
+      GuestImage image,
+      BooleanSupplier guestGone,
       ImageDigest digest,
       Pacer pacer,
       boolean compress,
       MigrationProgress progress) {
     this.link = link;
-    this.guest = guest;
+    this.guestGone = guestGone;
     this.progress = progress;
     List<PeerChannel> channels = link.data();
     for (int index = 0; index < channels.size(); index++) {
       senders.add(
           new PageSender(
-              index,
-              channels.get(index),
-              link.limits(),
-              guest.image(),
-              digest,
-              pacer,
-              compress,
-              progress));
+              index, channels.get(index), link.limits(), image, digest, pacer, compress, progress));
       tallies.add(new PageTally());
     }
     threads =
@@ -120,13 +129,34 @@ final class RoundSender implements AutoCloseable {
    * @throws GuestGoneException if the guest's process ended meanwhile
    */
   Sent send(int round, RoundWork work, boolean last) throws IOException, InterruptedException {
+    return send(round, work, last, () -> false, (region, first, count) -> {});
+  }
+
+  /**
+   * The same for a round that may end early.
+   *
+   * @param rest gets what is not sent then
+   */
+  Sent send(int round, RoundWork work, boolean last, Cut cut, PageRunConsumer rest)
+      throws IOException, InterruptedException {
     long begin = System.nanoTime();
     link.send(new RoundBegin(round, last, work.pages()));
     for (DirtySummary summary : work.summary(round)) {
       link.send(summary);
     }
     progress.roundBegins(round, work.pages());
-    PageTally tally = sendPages(round, work);
+    PageTally tally =
+        sendPages(
+            round,
+            work,
+            () -> {
+              if (guestGone.getAsBoolean()) {
+                throw new GuestGoneException("the guest ended");
+              }
+              if (cut.wanted()) {
+                work.cut(rest);
+              }
+            });
     endRound(round);
     RoundLanded landed = link.await(RoundLanded.class, LANDING);
     if (landed.pages() != work.pages()) {
@@ -137,7 +167,18 @@ final class RoundSender implements AutoCloseable {
     return new Sent(round, work.pages(), tally, System.nanoTime() - begin);
   }
 
-  private PageTally sendPages(int round, RoundWork work) throws IOException, InterruptedException {
+  /**
+   * Sends work of which nobody knows beforehand how much it is, and ends the round on the data
+   * channels; what the target makes of it is the caller's.
+   */
+  PageTally push(int round, PageWork work, Watch watch) throws IOException, InterruptedException {
+    PageTally tally = sendPages(round, work, watch);
+    endRound(round);
+    return tally;
+  }
+
+  private PageTally sendPages(int round, PageWork work, Watch watch)
+      throws IOException, InterruptedException {
     CompletionService<PageTally> shares = new ExecutorCompletionService<>(threads);
     List<Future<PageTally>> futures = new ArrayList<>();
     for (PageSender sender : senders) {
@@ -150,8 +191,8 @@ final class RoundSender implements AutoCloseable {
         if (share != null) {
           sum.add(share.get());
           done++;
-        } else if (guest.gone()) {
-          throw new GuestGoneException("guest " + guest.name() + " ended");
+        } else {
+          watch.look();
         }
       }
       for (int index = 0; index < futures.size(); index++) {

@@ -1,10 +1,12 @@
 package io.pageferry.source;
 
+import io.pageferry.guest.image.PageRunConsumer;
 import io.pageferry.protocol.message.DirtySummary;
 import io.pageferry.protocol.message.Limits;
 import io.pageferry.protocol.message.PageSpan;
 import io.pageferry.protocol.page.PageBatch;
 import io.pageferry.protocol.page.PageRuns;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -19,9 +21,9 @@ import java.util.TreeMap;
  * from one region into another.
  *
  * <p>Threading: filled by the driver, then sealed by handing it to the senders; {@link #take} is
- * called by any of them and guarded by this object's lock.
+ * called by any of them and guarded by this object's lock, as is {@link #cut}.
  */
-final class RoundWork {
+final class RoundWork implements PageWork {
   /** 64 pages, 256 KiB: large enough for cheap sending, small enough to share among channels. */
   static final int PIECE_PAGES = 64;
 
@@ -66,7 +68,8 @@ final class RoundWork {
     }
   }
 
-  List<Holes> holes() {
+  @Override
+  public List<Holes> holes() {
     return holes;
   }
 
@@ -99,22 +102,30 @@ final class RoundWork {
         .toList();
   }
 
-  /** All pages of this round. */
+  /** All pages of this round; fewer after it was cut. */
   long pages() {
     return pages;
   }
 
   /**
-   * Fills {@code piece} with the next runs of one region, {@link #PIECE_PAGES} at most.
-   *
-   * @return false when nothing is left
+   * Ends the round early: what no sender has taken is not this round's any more and goes to {@code
+   * rest}. By the thread that filled it.
    */
-  synchronized boolean take(Piece piece) {
-    piece.clear();
+  synchronized void cut(PageRunConsumer rest) throws IOException {
+    for (int run = next; run < size; run++) {
+      rest.run(regions[run], firstPages[run], counts[run]);
+      pages -= counts[run];
+    }
+    size = next;
+  }
+
+  @Override
+  public synchronized boolean take(Piece piece) {
     if (next == size) {
+      piece.begin(0);
       return false;
     }
-    piece.region = regions[next];
+    piece.begin(regions[next]);
     while (next < size
         && regions[next] == piece.region
         && piece.runs < pieceRuns
@@ -133,12 +144,15 @@ final class RoundWork {
     private final long[] firstPages = new long[PIECE_PAGES];
     private final int[] counts = new int[PIECE_PAGES];
 
-    private void clear() {
+    /** Empties it; what is added from now on lies in this region. */
+    void begin(int newRegion) {
+      region = newRegion;
       runs = 0;
       pages = 0;
     }
 
-    private void add(long firstPage, int count) {
+    /** In ascending order; at most {@link #PIECE_PAGES} pages in all. */
+    void add(long firstPage, int count) {
       firstPages[runs] = firstPage;
       counts[runs] = count;
       runs++;

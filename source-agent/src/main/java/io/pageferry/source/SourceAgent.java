@@ -14,6 +14,7 @@ import picocli.CommandLine.Command;
       MigrateCommand.class,
       StatusCommand.class,
       CancelCommand.class,
+      PostcopyCommand.class,
       RecoverCommand.class
     })
 public final class SourceAgent {

@@ -32,6 +32,10 @@ final class SourceMetrics implements AutoCloseable {
         .baseUnit("bytes")
         .description("Bytes of page frames sent, before encryption")
         .register(registry);
+    FunctionCounter.builder("pageferry.source.faults", progress, MigrationProgress::faults)
+        .baseUnit("pages")
+        .description("Pages sent in post-copy because the guest waited for them")
+        .register(registry);
     Gauge.builder("pageferry.source.round", progress, MigrationProgress::round)
         .description("The present round, 0 before the first")
         .register(registry);

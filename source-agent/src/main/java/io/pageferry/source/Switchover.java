@@ -3,7 +3,6 @@ package io.pageferry.source;
 import io.pageferry.agent.cli.HoldPoint;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
-import io.pageferry.guest.dirty.DirtyTracker;
 import io.pageferry.protocol.frame.ProtocolException;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Commit;
@@ -36,7 +35,7 @@ final class Switchover {
   private static final int DEVICE_STATE_CHUNK = 512 << 10;
 
   private final SourceGuest guest;
-  private final DirtyTracker tracker;
+  private final Remainder remainder;
   private final RoundSender rounds;
   private final TargetLink link;
   private final OwnershipLedger ledger;
@@ -44,6 +43,11 @@ final class Switchover {
   private final Cancellation cancellation;
   private final MigrationJournal journal;
   private final MigrationProgress progress;
+
+  /** What the last round has to send, found out when the guest stands still. */
+  interface Remainder {
+    RoundWork collect() throws IOException;
+  }
 
   /** How the downtime was spent, in order, in nanoseconds. */
   record Parts(
@@ -62,7 +66,7 @@ final class Switchover {
 
   Switchover(
       SourceGuest guest,
-      DirtyTracker tracker,
+      Remainder remainder,
       RoundSender rounds,
       TargetLink link,
       OwnershipLedger ledger,
@@ -71,7 +75,7 @@ final class Switchover {
       MigrationJournal journal,
       MigrationProgress progress) {
     this.guest = guest;
-    this.tracker = tracker;
+    this.remainder = remainder;
     this.rounds = rounds;
     this.link = link;
     this.ledger = ledger;
@@ -85,12 +89,10 @@ final class Switchover {
    * Moves the guest.
    *
    * @param round the number of the last round
-   * @param dirty what is left of the rounds before
    * @return what it cost
    * @throws IOException on any failure; the ledger's state says on which side of the hand-over
    */
-  Parts run(int round, DirtyPages dirty, boolean verifyFull)
-      throws IOException, InterruptedException {
+  Parts run(int round, boolean verifyFull) throws IOException, InterruptedException {
     // Before the guest stands still: whoever finds this ledger knows that it has to be resumed.
     ledger.record(LedgerState.PAUSED);
     progress.switchoverBegins();
@@ -100,8 +102,7 @@ final class Switchover {
     long paused = System.nanoTime();
     HoldPoint.reached("paused");
 
-    tracker.collect(dirty::mark);
-    RoundSender.Sent last = rounds.send(round, rounds.of(dirty), true);
+    RoundSender.Sent last = rounds.send(round, remainder.collect(), true);
     journal.round(last, 0);
     long landed = System.nanoTime();
 
@@ -142,8 +143,7 @@ final class Switchover {
    */
   private void compareWithImage(Digest sent) throws IOException {
     if (!ImageReread.digest(guest.image()).equals(sent)) {
-      throw new IOException(
-          "the guest's memory is not what was sent: %s missed a write".formatted(tracker.name()));
+      throw new IOException("the guest's memory is not what was sent: a write to it was missed");
     }
   }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.pageferry.protocol.message.DirtySummary;
 import io.pageferry.protocol.message.Limits;
 import io.pageferry.protocol.message.PageSpan;
+import java.io.IOException;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
@@ -62,6 +63,20 @@ class RoundWorkTest {
       pages += piece.pages();
     }
     assertThat(pages).isEqualTo(64 + 50);
+  }
+
+  @Test
+  void whatACutLeavesIsNotSentAndNotLost() throws IOException {
+    RoundWork work = new RoundWork(Limits.CURRENT);
+    work.add(0, 0, 200);
+    work.add(1, 7, 3);
+    RoundWork.Piece piece = new RoundWork.Piece();
+    assertThat(work.take(piece)).isTrue();
+    DirtyPages rest = new DirtyPages(new long[] {200, 10});
+    work.cut(rest::mark);
+    assertThat(work.take(piece)).isFalse();
+    assertThat(work.pages()).isEqualTo(64);
+    assertThat(rest.count()).isEqualTo(139);
   }
 
   @ParameterizedTest

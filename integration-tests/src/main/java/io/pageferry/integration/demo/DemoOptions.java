@@ -13,10 +13,16 @@ import picocli.CommandLine.Option;
 
 /** What the demo's command line says. Fields are set by picocli. */
 final class DemoOptions {
+  private static final List<String> MODES =
+      List.of("precopy", "postcopy", "hybrid", "stop-and-copy");
+
+  private static final List<String> PUSHES = List.of("prepaging", "active", "none");
+
   @Option(
       names = "--mode",
       paramLabel = "MODE",
-      description = "How to move: precopy (default: ${DEFAULT-VALUE}).")
+      description =
+          "How to move: precopy, postcopy, hybrid or stop-and-copy (default: ${DEFAULT-VALUE}).")
   String mode = "precopy";
 
   @Option(
@@ -63,8 +69,15 @@ final class DemoOptions {
   @Option(
       names = "--on-stall",
       paramLabel = "ACTION",
-      description = "When the guest dirties faster than the link carries: pause or cancel.")
+      description =
+          "When the guest dirties faster than the link carries: postcopy, pause or cancel.")
   @Nullable String onStall;
+
+  @Option(
+      names = "--push",
+      paramLabel = "WHAT",
+      description = "What post-copy sends besides what is asked for: prepaging, active or none.")
+  @Nullable String push;
 
   @Option(
       names = "--verify",
@@ -86,10 +99,11 @@ final class DemoOptions {
    * @return what cannot, as one sentence, or null
    */
   @Nullable String complaint() {
-    if (!mode.equals("precopy")) {
-      return List.of("postcopy", "hybrid", "stop-and-copy").contains(mode)
-          ? "this version moves guests by precopy only, not by " + mode + "; leave --mode out"
-          : "there is no mode " + mode + "; leave --mode out for precopy";
+    if (!MODES.contains(mode)) {
+      return "there is no mode %s; it is one of %s".formatted(mode, String.join(", ", MODES));
+    }
+    if (push != null && !PUSHES.contains(push)) {
+      return "there is no push %s; it is one of %s".formatted(push, String.join(", ", PUSHES));
     }
     if (!guest.equals("jvm")) {
       return guest.equals("qemu")
@@ -119,6 +133,7 @@ final class DemoOptions {
     add(arguments, "--channels", channels);
     add(arguments, "--bandwidth", bandwidth);
     add(arguments, "--on-stall", onStall);
+    add(arguments, "--push", push);
     add(arguments, "--verify", verify);
     if (logging.quiet()) {
       arguments.add("--quiet");

@@ -53,6 +53,9 @@ record DemoReport(ObjectNode json, long pagesVerified, long faults, long operati
   }
 
   private String dirtyPages() {
+    if (json.path("tracking").isNull()) {
+      return "  tracked    not at all: in this mode no page was sent before the guest stood still";
+    }
     return "  tracked    "
         + switch (json.path("tracking").asText()) {
           case "userfaultfd-wp" -> "by the kernel (userfaultfd write protection)";
