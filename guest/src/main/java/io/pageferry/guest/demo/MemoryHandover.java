@@ -24,14 +24,26 @@ final class MemoryHandover implements QmpDialogue.Handover, AutoCloseable {
   @Override
   public synchronized void to(Path socket, String mode) throws IOException {
     HandoverMode wanted = mode(mode);
-    if (current != null) {
-      if (current.active()) {
-        throw new IOException("the guest's memory is handed over already");
-      }
-      current.close();
-      current = null;
+    GuestSideHandover before = current;
+    if (before == null) {
+      current = GuestSideHandover.start(socket, wanted, regions());
+      return;
     }
-    current = GuestSideHandover.start(socket, wanted, regions());
+    if (before.active()) {
+      throw new IOException("the guest's memory is handed over already");
+    }
+    if (!before.servesMissing()) {
+      before.close();
+      current = null;
+      current = GuestSideHandover.start(socket, wanted, regions());
+    } else if (wanted == HandoverMode.MISSING) {
+      before.again(socket);
+    } else {
+      // Fails with "busy" as long as pages may be missing: only the agent that brought the last one
+      // takes the watch off.
+      current = GuestSideHandover.start(socket, wanted, regions());
+      before.abandon();
+    }
   }
 
   private static HandoverMode mode(String word) throws IOException {

@@ -1,7 +1,7 @@
 package io.pageferry.guest.dirty;
 
 import io.pageferry.guest.handover.GuestHandover;
-import io.pageferry.guest.handover.MappedRegion;
+import io.pageferry.guest.handover.MappedPiece;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.guest.image.PageRunConsumer;
@@ -15,8 +15,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The kernel's own record of which pages the guest wrote: userfaultfd write protection in
@@ -30,11 +28,9 @@ import org.slf4j.LoggerFactory;
  * finding punched holes.
  */
 public final class WriteProtectTracker implements DirtyTracker {
-  private static final Logger LOG = LoggerFactory.getLogger(WriteProtectTracker.class);
-
   private final GuestHandover handover;
   private final GuestImage image;
-  private final List<TrackedPiece> pieces;
+  private final List<MappedPiece> pieces;
   private final PageScan scan;
 
   /** Found and not yet reported, by region. Survives a collection that fails. */
@@ -60,10 +56,10 @@ public final class WriteProtectTracker implements DirtyTracker {
       pending.add(new PageSet(region));
       content.add(new PageSet(region));
     }
-    pieces = TrackedPiece.of(handover.regions(), image);
+    pieces = MappedPiece.of(handover.regions(), image);
     try {
       List<ProcessMaps.Mapping> mappings = ProcessMaps.of(handover.pid());
-      for (TrackedPiece piece : pieces) {
+      for (MappedPiece piece : pieces) {
         piece.requireMapped(mappings, image);
       }
       scan = PageScan.of(handover.pid());
@@ -80,7 +76,7 @@ public final class WriteProtectTracker implements DirtyTracker {
   @Override
   public void arm() throws IOException {
     try {
-      for (TrackedPiece piece : pieces) {
+      for (MappedPiece piece : pieces) {
         scan.protectAll(piece.start(), piece.end());
       }
       requireGuest();
@@ -99,9 +95,9 @@ public final class WriteProtectTracker implements DirtyTracker {
   @Override
   public long collect(PageRunConsumer dirty) throws IOException {
     try {
-      for (TrackedPiece piece : pieces) {
-        PageSet found = pending.get(piece.region().index());
-        PageSet known = content.get(piece.region().index());
+      for (MappedPiece piece : pieces) {
+        PageSet found = pending.get(piece.region());
+        PageSet known = content.get(piece.region());
         scan.written(
             piece.start(),
             piece.end(),
@@ -111,9 +107,9 @@ public final class WriteProtectTracker implements DirtyTracker {
               known.add(piece.pageAt(from), (to - from) / ImageRegion.PAGE_BYTES);
             });
       }
-      for (TrackedPiece piece : pieces) {
+      for (MappedPiece piece : pieces) {
         // A hole in hugetlbfs leaves no marker behind, and was reported as written above.
-        if (piece.region().pageSize() == ImageRegion.PAGE_BYTES) {
+        if (pageSize(piece) == ImageRegion.PAGE_BYTES) {
           findPunched(piece);
         }
       }
@@ -130,8 +126,8 @@ public final class WriteProtectTracker implements DirtyTracker {
   }
 
   /** Adds the pages that had content and are a hole now to those found. */
-  private void findPunched(TrackedPiece piece) throws IOException {
-    int region = piece.region().index();
+  private void findPunched(MappedPiece piece) throws IOException {
+    int region = piece.region();
     PageSet found = pending.get(region);
     PageSet known = content.get(region);
     scan.absent(
@@ -174,7 +170,7 @@ public final class WriteProtectTracker implements DirtyTracker {
   public long estimate() throws IOException {
     try {
       long pages = 0;
-      for (TrackedPiece piece : pieces) {
+      for (MappedPiece piece : pieces) {
         pages += scan.written(piece.start(), piece.end(), Action.LOOK, (from, to) -> {});
       }
       requireGuest();
@@ -192,12 +188,15 @@ public final class WriteProtectTracker implements DirtyTracker {
     if (handover.guestGone()) {
       throw gone(null);
     }
-    for (TrackedPiece piece : pieces) {
-      if (!scan.isWatched(piece.start())
-          || !scan.isWatched(piece.end() - piece.region().pageSize())) {
+    for (MappedPiece piece : pieces) {
+      if (!scan.isWatched(piece.start()) || !scan.isWatched(piece.end() - pageSize(piece))) {
         throw gone(null);
       }
     }
+  }
+
+  private int pageSize(MappedPiece piece) {
+    return image.regions().get(piece.region()).pageSize();
   }
 
   private GuestGoneException gone(@Nullable Throwable cause) {
@@ -228,14 +227,7 @@ public final class WriteProtectTracker implements DirtyTracker {
 
   @Override
   public void close() {
-    for (MappedRegion region : handover.regions()) {
-      try {
-        handover.userfaultfd().unregister(region.baseHostVirtAddr(), region.size());
-      } catch (IOException e) {
-        // Closed before, or the guest has ended and its memory with it.
-        LOG.debug("unregistering {}", region, e);
-      }
-    }
+    handover.unregister();
     scan.close();
     handover.close();
   }

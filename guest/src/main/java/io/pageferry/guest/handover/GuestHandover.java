@@ -5,6 +5,8 @@ import io.pageferry.guest.linux.UnixConnection;
 import io.pageferry.guest.linux.Userfaultfd;
 import java.io.IOException;
 import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What a guest handed over: a userfaultfd on its memory, where that memory is mapped in its
@@ -13,6 +15,8 @@ import java.util.List;
  * <p>Closing it tells the guest that we are done. Any thread may use and close it.
  */
 public final class GuestHandover implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(GuestHandover.class);
+
   private final UnixConnection connection;
   private final ProcessDescriptor process;
   private final int pid;
@@ -59,6 +63,22 @@ public final class GuestHandover implements AutoCloseable {
     } catch (IOException e) {
       // Closed on this side; poll itself does not fail.
       return false;
+    }
+  }
+
+  /**
+   * Takes every registration off the guest's memory: write protection goes with it, and threads
+   * that wait for a missing page go on with what is in the file there, or with zeros. What is gone
+   * already is left alone.
+   */
+  public void unregister() {
+    for (MappedRegion region : regions) {
+      try {
+        userfaultfd.unregister(region.baseHostVirtAddr(), region.size());
+      } catch (IOException e) {
+        // Closed before, or the guest has ended and its memory with it.
+        LOG.debug("unregistering {}", region, e);
+      }
     }
   }
 

@@ -23,9 +23,10 @@ import org.slf4j.LoggerFactory;
  * <ul>
  *   <li>write protection is taken off and everything closed: the guest runs as if it had never been
  *       followed;
- *   <li>in missing mode the memory <em>stays</em> registered until {@link #close}: an agent that
- *       was done has unregistered it before it closed, and of an agent that died there may be pages
- *       that only another agent can bring; the threads that touch them wait.
+ *   <li>in missing mode the memory <em>stays</em> registered: an agent that was done has
+ *       unregistered it before it closed, and of an agent that died there may be pages that only
+ *       another agent can bring; the threads that touch them wait. {@link #again} hands the same
+ *       descriptor to the next one.
  * </ul>
  *
  * <p>Any thread may close it.
@@ -35,14 +36,14 @@ public final class GuestSideHandover implements AutoCloseable {
   private static final Duration WATCH = Duration.ofHours(1);
 
   private final Userfaultfd userfaultfd;
-  private final UnixConnection connection;
   private final HandoverMode mode;
   private final List<MappedRegion> regions;
 
+  /** To the agent that has the descriptor, or had it last. Guarded by this. */
+  private UnixConnection connection;
+
   /** Guarded by this. */
   private boolean closed;
-
-  private volatile boolean active = true;
 
   private GuestSideHandover(
       Userfaultfd userfaultfd,
@@ -52,7 +53,10 @@ public final class GuestSideHandover implements AutoCloseable {
     this.userfaultfd = userfaultfd;
     this.connection = connection;
     this.mode = mode;
-    this.regions = regions;
+    this.regions = List.copyOf(regions);
+    if (mode == HandoverMode.WRITE_PROTECT) {
+      Thread.ofPlatform().name("handover").daemon().start(this::closeWhenTheAgentDoes);
+    }
   }
 
   /**
@@ -74,20 +78,10 @@ public final class GuestSideHandover implements AutoCloseable {
             case WRITE_PROTECT -> Userfaultfd.writeProtectFeatures();
             case MISSING -> Userfaultfd.missingFeatures(hugePages);
           });
-      Watch watch =
-          switch (mode) {
-            case WRITE_PROTECT -> Watch.WRITE_PROTECT;
-            case MISSING -> Watch.MISSING;
-          };
-      for (MappedRegion region : regions) {
-        userfaultfd.register(region.baseHostVirtAddr(), region.size(), watch);
-      }
+      register(userfaultfd, mode, regions);
       UnixConnection connection =
           HandoverSender.send(socket, new HandoverMessage(regions), userfaultfd.descriptor());
-      GuestSideHandover handover =
-          new GuestSideHandover(userfaultfd, connection, mode, List.copyOf(regions));
-      Thread.ofPlatform().name("handover").daemon().start(handover::awaitEnd);
-      return handover;
+      return new GuestSideHandover(userfaultfd, connection, mode, regions);
     } catch (IOException | RuntimeException e) {
       // The last descriptor: closing it takes every registration off.
       userfaultfd.close();
@@ -95,22 +89,83 @@ public final class GuestSideHandover implements AutoCloseable {
     }
   }
 
-  /** Whether the agent still has its end of the socket open. */
-  public boolean active() {
-    return active;
+  private static void register(
+      Userfaultfd userfaultfd, HandoverMode mode, List<MappedRegion> regions) throws IOException {
+    Watch watch =
+        switch (mode) {
+          case WRITE_PROTECT -> Watch.WRITE_PROTECT;
+          case MISSING -> Watch.MISSING;
+        };
+    for (MappedRegion region : regions) {
+      userfaultfd.register(region.baseHostVirtAddr(), region.size(), watch);
+    }
   }
 
-  private void awaitEnd() {
+  /**
+   * Hands the same descriptor to another agent, after the first has closed its end. Nothing is
+   * unregistered for that, so threads that wait for a page go on waiting.
+   *
+   * @param socket where the agent listens
+   * @throws IOException if an agent still has it, if this was closed, or if nobody listens; all
+   *     stays as it was then
+   */
+  public synchronized void again(Path socket) throws IOException {
+    if (active()) {
+      throw new IOException("the guest's memory is handed over already");
+    }
+    if (closed) {
+      throw new IOException("the guest ends");
+    }
+    // Of no effect where it still is; an agent that gave up before the guest ran took it off.
+    register(userfaultfd, mode, regions);
+    UnixConnection next =
+        HandoverSender.send(socket, new HandoverMessage(regions), userfaultfd.descriptor());
+    connection.close();
+    connection = next;
+  }
+
+  /** Whether the agent still has its end of the socket open. */
+  public synchronized boolean active() {
+    if (closed) {
+      return false;
+    }
     try {
-      while (!connection.awaitEnd(WATCH)) {
+      // What is write-protected is only free for another when it has been taken off.
+      return mode == HandoverMode.WRITE_PROTECT || !connection.isAtEnd();
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private void closeWhenTheAgentDoes() {
+    UnixConnection only;
+    synchronized (this) {
+      only = connection;
+    }
+    try {
+      while (!only.awaitEnd(WATCH)) {
         LOG.debug("the handover goes on");
       }
     } catch (IOException e) {
       LOG.debug("the handover was closed on this side", e);
     }
-    active = false;
-    if (mode == HandoverMode.WRITE_PROTECT) {
-      close();
+    close();
+  }
+
+  /** Whether this is in missing mode, in which memory may wait for another agent. */
+  public boolean servesMissing() {
+    return mode == HandoverMode.MISSING;
+  }
+
+  /**
+   * Closes without unregistering: for memory that another userfaultfd watches by now, so that no
+   * page of it can be missing any more.
+   */
+  public synchronized void abandon() {
+    if (!closed) {
+      closed = true;
+      userfaultfd.close();
+      connection.close();
     }
   }
 
@@ -119,14 +174,10 @@ public final class GuestSideHandover implements AutoCloseable {
    * with zeros: only when no page is missing any more, or the guest ends.
    */
   @Override
-  public void close() {
-    synchronized (this) {
-      if (closed) {
-        return;
-      }
-      closed = true;
+  public synchronized void close() {
+    if (closed) {
+      return;
     }
-    active = false;
     for (MappedRegion region : regions) {
       try {
         userfaultfd.unregister(region.baseHostVirtAddr(), region.size());
@@ -135,7 +186,6 @@ public final class GuestSideHandover implements AutoCloseable {
         LOG.debug("unregistering {}", region, e);
       }
     }
-    userfaultfd.close();
-    connection.close();
+    abandon();
   }
 }

@@ -112,12 +112,31 @@ final class Abi {
   static final long UFFDIO_API = 0xc018aa3fL;
   static final long UFFDIO_REGISTER = 0xc020aa00L;
   static final long UFFDIO_UNREGISTER = 0x8010aa01L;
+  static final long UFFDIO_WAKE = 0x8010aa02L;
+  static final long UFFDIO_COPY = 0xc028aa03L;
+  static final long UFFDIO_ZEROPAGE = 0xc020aa04L;
   static final int UFFDIO_API_BYTES = 24;
   static final int UFFDIO_API_FEATURES = 8;
   static final int UFFDIO_REGISTER_BYTES = 32;
   static final int UFFDIO_REGISTER_MODE = 16;
   static final int UFFDIO_RANGE_BYTES = 16;
   static final int UFFDIO_RANGE_LEN = 8;
+  static final int UFFDIO_COPY_BYTES = 40;
+  static final int UFFDIO_COPY_SRC = 8;
+  static final int UFFDIO_COPY_LEN = 16;
+  static final int UFFDIO_COPY_COPY = 32;
+  static final int UFFDIO_ZEROPAGE_BYTES = 32;
+  static final int UFFDIO_ZEROPAGE_LEN = 8;
+  static final int UFFDIO_ZEROPAGE_ZEROPAGE = 24;
+  static final int UFFD_MSG_BYTES = 32;
+  static final int UFFD_MSG_PAGEFAULT_ADDRESS = 16;
+  static final int UFFD_MSG_FORK_UFD = 8;
+  static final int UFFD_MSG_REMOVE_START = 8;
+  static final int UFFD_MSG_REMOVE_END = 16;
+  static final int UFFD_EVENT_PAGEFAULT = 0x12;
+  static final int UFFD_EVENT_FORK = 0x13;
+  static final int UFFD_EVENT_REMOVE = 0x15;
+  static final int UFFD_EVENT_UNMAP = 0x16;
   static final long UFFDIO_REGISTER_MODE_MISSING = 1;
   static final long UFFDIO_REGISTER_MODE_WP = 2;
   static final long UFFD_FEATURE_EVENT_REMOVE = 1L << 3;
@@ -138,6 +157,7 @@ final class Abi {
   static final int PM_SCAN_VEC_LEN = 48;
   static final int PM_SCAN_CATEGORY_INVERTED = 64;
   static final int PM_SCAN_CATEGORY_MASK = 72;
+  static final int PM_SCAN_CATEGORY_ANYOF_MASK = 80;
   static final int PM_SCAN_RETURN_MASK = 88;
   static final int PAGE_REGION_BYTES = 24;
   static final int PAGE_REGION_END = 8;
@@ -146,4 +166,5 @@ final class Abi {
   static final long PAGE_IS_WPALLOWED = 1;
   static final long PAGE_IS_WRITTEN = 2;
   static final long PAGE_IS_PRESENT = 8;
+  static final long PAGE_IS_SWAPPED = 16;
 }

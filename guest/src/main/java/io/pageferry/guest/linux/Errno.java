@@ -38,7 +38,7 @@ public final class Errno {
   private Errno() {}
 
   /** What the number says, as {@code strerror} would; names the number where it is a rare one. */
-  static String describe(int errno) {
+  public static String describe(int errno) {
     String words = words(errno);
     return words == null ? "error " + errno : words;
   }

@@ -39,6 +39,7 @@ final class LinuxCalls {
   private static final MethodHandle OPEN =
       variadic("open", JAVA_INT, 2, POINTER, JAVA_INT, JAVA_INT);
   private static final MethodHandle CLOSE = call("close", JAVA_INT, JAVA_INT);
+  private static final MethodHandle READ = call("read", JAVA_LONG, JAVA_INT, POINTER, JAVA_LONG);
   private static final MethodHandle PREAD =
       call("pread", JAVA_LONG, JAVA_INT, POINTER, JAVA_LONG, JAVA_LONG);
   private static final MethodHandle PWRITE =
@@ -156,6 +157,10 @@ final class LinuxCalls {
     } catch (Throwable e) {
       throw new IllegalStateException(e);
     }
+  }
+
+  static long read(int descriptor, MemorySegment buffer) {
+    return attempt(s -> (long) READ.invokeExact(s, descriptor, buffer, buffer.byteSize()));
   }
 
   static long pread(int descriptor, MemorySegment buffer, long offset) {

@@ -64,7 +64,8 @@ public final class PageScan implements AutoCloseable {
   public void protectAll(long start, long end) throws IOException {
     long at = start;
     while (at < end) {
-      long walked = walk(at, end, Abi.PM_SCAN_WP_MATCHING | Abi.PM_SCAN_CHECK_WPASYNC, 0, 0, 0, 0);
+      long walked =
+          walk(at, end, Abi.PM_SCAN_WP_MATCHING | Abi.PM_SCAN_CHECK_WPASYNC, 0, Categories.all(0));
       long next = argument.get(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_WALK_END);
       if (walked == 0 && next <= at) {
         throw new IOException("PAGEMAP_SCAN does not move on from " + Long.toHexString(at));
@@ -88,34 +89,48 @@ public final class PageScan implements AutoCloseable {
       throws IOException {
     long flags =
         Abi.PM_SCAN_CHECK_WPASYNC | (action == Action.PROTECT ? Abi.PM_SCAN_WP_MATCHING : 0);
-    return scan(start, end, flags, 0, Abi.PAGE_IS_WRITTEN, Abi.PAGE_IS_WRITTEN, consumer);
+    return scan(start, end, flags, Categories.all(Abi.PAGE_IS_WRITTEN), consumer);
   }
 
   /** Reports the pages that are not mapped at this moment: never touched, reclaimed, punched. */
   public long absent(long start, long end, AddressRunConsumer consumer) throws IOException {
-    return scan(
-        start, end, 0, Abi.PAGE_IS_PRESENT, Abi.PAGE_IS_PRESENT, Abi.PAGE_IS_PRESENT, consumer);
+    long present = Abi.PAGE_IS_PRESENT;
+    return scan(start, end, 0, new Categories(present, present, 0, present), consumer);
+  }
+
+  /** Reports the pages that have content in this process: in memory, or swapped out. */
+  public long held(long start, long end, AddressRunConsumer consumer) throws IOException {
+    long either = Abi.PAGE_IS_PRESENT | Abi.PAGE_IS_SWAPPED;
+    return scan(start, end, 0, new Categories(0, 0, either, either), consumer);
   }
 
   /** Whether the page at this address is in a mapping under asynchronous write protection. */
   public boolean isWatched(long address) throws IOException {
-    long allowed = Abi.PAGE_IS_WPALLOWED;
-    return scan(address, address + 4096, 0, 0, allowed, allowed, (from, to) -> {}) > 0;
+    Categories allowed = Categories.all(Abi.PAGE_IS_WPALLOWED);
+    return scan(address, address + 4096, 0, allowed, (from, to) -> {}) > 0;
   }
 
   /** Whether the ioctl works with these categories; EINVAL or ENOTTY say that it does not. */
   void probe(long start, long end, long categories) throws IOException {
-    scan(start, end, 0, categories, categories, categories, (from, to) -> {});
+    scan(start, end, 0, new Categories(categories, categories, 0, categories), (from, to) -> {});
+  }
+
+  /**
+   * Which pages are looked for.
+   *
+   * @param inverted counted as if they had the opposite value
+   * @param mask a page must have all of these
+   * @param anyOf and at least one of these, unless it is 0
+   * @param returned by these the answer is cut into runs
+   */
+  private record Categories(long inverted, long mask, long anyOf, long returned) {
+    static Categories all(long mask) {
+      return new Categories(0, mask, 0, mask);
+    }
   }
 
   private long scan(
-      long start,
-      long end,
-      long flags,
-      long inverted,
-      long mask,
-      long returned,
-      AddressRunConsumer consumer)
+      long start, long end, long flags, Categories categories, AddressRunConsumer consumer)
       throws IOException {
     long pages = 0;
     long at = start;
@@ -125,7 +140,7 @@ public final class PageScan implements AutoCloseable {
     // is sent twice in one round may land in the wrong order. So: from the later of the two, until
     // that is the end.
     while (at < end) {
-      int found = walk(at, end, flags, RUNS, inverted, mask, returned);
+      int found = walk(at, end, flags, RUNS, categories);
       long next = argument.get(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_WALK_END);
       for (int i = 0; i < found; i++) {
         long run = (long) i * Abi.PAGE_REGION_BYTES;
@@ -143,8 +158,7 @@ public final class PageScan implements AutoCloseable {
     return pages;
   }
 
-  private int walk(
-      long start, long end, long flags, int room, long inverted, long mask, long returned)
+  private int walk(long start, long end, long flags, int room, Categories categories)
       throws IOException {
     argument.fill((byte) 0);
     argument.set(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_SIZE, Abi.PM_SCAN_ARG_BYTES);
@@ -153,9 +167,10 @@ public final class PageScan implements AutoCloseable {
     argument.set(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_END, end);
     argument.set(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_VEC, room == 0 ? 0 : runs.address());
     argument.set(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_VEC_LEN, room);
-    argument.set(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_CATEGORY_INVERTED, inverted);
-    argument.set(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_CATEGORY_MASK, mask);
-    argument.set(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_RETURN_MASK, returned);
+    argument.set(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_CATEGORY_INVERTED, categories.inverted());
+    argument.set(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_CATEGORY_MASK, categories.mask());
+    argument.set(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_CATEGORY_ANYOF_MASK, categories.anyOf());
+    argument.set(JAVA_LONG_UNALIGNED, Abi.PM_SCAN_RETURN_MASK, categories.returned());
     int number = descriptor.acquire();
     try {
       return (int)

@@ -1,6 +1,8 @@
 package io.pageferry.guest.linux;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -16,6 +18,10 @@ import java.nio.file.Path;
  */
 public final class Userfaultfd implements AutoCloseable {
   static final Path DEVICE = Path.of("/dev/userfaultfd");
+
+  /** Where a thread puts the argument of a call; lives as long as the thread. */
+  private static final ThreadLocal<MemorySegment> ARGUMENT =
+      ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(Abi.UFFDIO_COPY_BYTES, 8));
 
   private final Descriptor descriptor;
 
@@ -157,6 +163,113 @@ public final class Userfaultfd implements AutoCloseable {
           Abi.UFFDIO_UNREGISTER,
           range(arena, address, bytes, Abi.UFFDIO_RANGE_BYTES),
           "ioctl(UFFDIO_UNREGISTER)");
+    }
+  }
+
+  /**
+   * Puts pages where none are and wakes whoever waits for them. What this does becomes visible to
+   * the guest page by page, each as a whole.
+   *
+   * @param destination in the guest's process, a multiple of its page size there
+   * @param source in this process
+   * @param bytes whole pages
+   * @return how many bytes were put there, from the first on; or the negated {@link Errno} if none:
+   *     EEXIST if the first page is there already, EAGAIN while an event is queued, ENOENT if the
+   *     range is not (or no longer wholly) watched, ESRCH if the guest's process has ended, ENOMEM
+   * @throws IOException if this descriptor has been closed
+   */
+  public long copy(long destination, long source, long bytes) throws IOException {
+    MemorySegment copy = ARGUMENT.get();
+    copy.set(JAVA_LONG_UNALIGNED, 0, destination);
+    copy.set(JAVA_LONG_UNALIGNED, Abi.UFFDIO_COPY_SRC, source);
+    copy.set(JAVA_LONG_UNALIGNED, Abi.UFFDIO_COPY_LEN, bytes);
+    copy.set(JAVA_LONG_UNALIGNED, Abi.UFFDIO_COPY_LEN + 8, 0);
+    return serve(Abi.UFFDIO_COPY, copy, Abi.UFFDIO_COPY_COPY, bytes);
+  }
+
+  /**
+   * Puts pages of zeros where none are and wakes whoever waits for them; not for huge pages.
+   *
+   * @return as {@link #copy}
+   */
+  public long zeroPage(long address, long bytes) throws IOException {
+    MemorySegment zero = ARGUMENT.get();
+    zero.set(JAVA_LONG_UNALIGNED, 0, address);
+    zero.set(JAVA_LONG_UNALIGNED, Abi.UFFDIO_ZEROPAGE_LEN, bytes);
+    zero.set(JAVA_LONG_UNALIGNED, Abi.UFFDIO_ZEROPAGE_LEN + 8, 0);
+    return serve(Abi.UFFDIO_ZEROPAGE, zero, Abi.UFFDIO_ZEROPAGE_ZEROPAGE, bytes);
+  }
+
+  private long serve(long request, MemorySegment argument, long done, long bytes)
+      throws IOException {
+    // A kernel that refuses before it begins may leave the count as it was.
+    argument.set(JAVA_LONG_UNALIGNED, done, 0);
+    int number = descriptor.acquire();
+    int result;
+    try {
+      result = LinuxCalls.ioctl(number, request, argument);
+    } finally {
+      descriptor.release();
+    }
+    if (result >= 0) {
+      return bytes;
+    }
+    long part = argument.get(JAVA_LONG_UNALIGNED, done);
+    return part > 0 ? part : result;
+  }
+
+  /**
+   * Has the threads that wait in a range touch their page again: they go on if it is there, and
+   * fault anew if not.
+   */
+  public void wake(long address, long bytes) throws IOException {
+    MemorySegment range = ARGUMENT.get();
+    range.set(JAVA_LONG_UNALIGNED, 0, address);
+    range.set(JAVA_LONG_UNALIGNED, Abi.UFFDIO_RANGE_LEN, bytes);
+    ioctl(Abi.UFFDIO_WAKE, range, "ioctl(UFFDIO_WAKE)");
+  }
+
+  /**
+   * Waits for something to read.
+   *
+   * @return false if the time is over
+   * @throws IOException if it is not in non-blocking mode, which the kernel does not let poll
+   */
+  public boolean poll(int millis) throws IOException {
+    MemorySegment entry = ARGUMENT.get();
+    int number = descriptor.acquire();
+    try {
+      entry.set(JAVA_INT_UNALIGNED, 0, number);
+      entry.set(JAVA_SHORT_UNALIGNED, Abi.POLLFD_EVENTS, (short) Abi.POLLIN);
+      LinuxCalls.check(LinuxCalls.poll(entry, 1, millis), "poll");
+    } finally {
+      descriptor.release();
+    }
+    int events = entry.get(JAVA_SHORT_UNALIGNED, Abi.POLLFD_REVENTS);
+    if ((events & Abi.POLLERR) != 0) {
+      throw new IOException(
+          "the userfaultfd cannot be waited on: its owner has not agreed on its features, or has"
+              + " opened it in blocking mode");
+    }
+    return events != 0;
+  }
+
+  /**
+   * Reads what is queued, at most as much as the buffer holds; does not wait. Page faults come
+   * first, whatever the order in which it all happened.
+   *
+   * @return how many there are in the buffer now
+   */
+  public int read(FaultEvents events) throws IOException {
+    int number = descriptor.acquire();
+    try {
+      long bytes = LinuxCalls.read(number, events.buffer());
+      if (bytes == -Errno.EAGAIN) {
+        return events.filled(0);
+      }
+      return events.filled(LinuxCalls.check(bytes, "read(userfaultfd)"));
+    } finally {
+      descriptor.release();
     }
   }
 

@@ -59,6 +59,7 @@ class AbiTest {
       #define PAGE_IS_WPALLOWED (1 << 0)
       #define PAGE_IS_WRITTEN (1 << 1)
       #define PAGE_IS_PRESENT (1 << 3)
+      #define PAGE_IS_SWAPPED (1 << 4)
       #endif
       #define N(name, value) printf("%s %lld\\n", name, (long long) (value))
       #define C(constant) N(#constant, constant)
@@ -106,6 +107,19 @@ class AbiTest {
         O("UFFDIO_REGISTER_MODE", uffdio_register, mode);
         N("UFFDIO_RANGE_BYTES", sizeof(struct uffdio_range));
         O("UFFDIO_RANGE_LEN", uffdio_range, len);
+        C(UFFDIO_WAKE); C(UFFDIO_COPY); C(UFFDIO_ZEROPAGE);
+        N("UFFDIO_COPY_BYTES", sizeof(struct uffdio_copy));
+        O("UFFDIO_COPY_SRC", uffdio_copy, src); O("UFFDIO_COPY_LEN", uffdio_copy, len);
+        O("UFFDIO_COPY_COPY", uffdio_copy, copy);
+        N("UFFDIO_ZEROPAGE_BYTES", sizeof(struct uffdio_zeropage));
+        O("UFFDIO_ZEROPAGE_LEN", uffdio_zeropage, range.len);
+        O("UFFDIO_ZEROPAGE_ZEROPAGE", uffdio_zeropage, zeropage);
+        N("UFFD_MSG_BYTES", sizeof(struct uffd_msg));
+        O("UFFD_MSG_PAGEFAULT_ADDRESS", uffd_msg, arg.pagefault.address);
+        O("UFFD_MSG_FORK_UFD", uffd_msg, arg.fork.ufd);
+        O("UFFD_MSG_REMOVE_START", uffd_msg, arg.remove.start);
+        O("UFFD_MSG_REMOVE_END", uffd_msg, arg.remove.end);
+        C(UFFD_EVENT_PAGEFAULT); C(UFFD_EVENT_FORK); C(UFFD_EVENT_REMOVE); C(UFFD_EVENT_UNMAP);
         C(UFFDIO_REGISTER_MODE_MISSING); C(UFFDIO_REGISTER_MODE_WP);
         C(UFFD_FEATURE_EVENT_REMOVE); C(UFFD_FEATURE_MISSING_HUGETLBFS);
         C(UFFD_FEATURE_MISSING_SHMEM); C(UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
@@ -117,11 +131,13 @@ class AbiTest {
         O("PM_SCAN_VEC", pm_scan_arg, vec); O("PM_SCAN_VEC_LEN", pm_scan_arg, vec_len);
         O("PM_SCAN_CATEGORY_INVERTED", pm_scan_arg, category_inverted);
         O("PM_SCAN_CATEGORY_MASK", pm_scan_arg, category_mask);
+        O("PM_SCAN_CATEGORY_ANYOF_MASK", pm_scan_arg, category_anyof_mask);
         O("PM_SCAN_RETURN_MASK", pm_scan_arg, return_mask);
         N("PAGE_REGION_BYTES", sizeof(struct page_region));
         O("PAGE_REGION_END", page_region, end);
         C(PM_SCAN_WP_MATCHING); C(PM_SCAN_CHECK_WPASYNC);
         C(PAGE_IS_WPALLOWED); C(PAGE_IS_WRITTEN); C(PAGE_IS_PRESENT);
+        C(PAGE_IS_SWAPPED);
         return 0;
       }
       """;
