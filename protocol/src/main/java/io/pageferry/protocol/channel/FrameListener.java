@@ -4,9 +4,9 @@ import io.pageferry.protocol.frame.Frame;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Takes the frames of a data channel as they come, on the channel's event loop. The loop reads on
- * only after {@link #onFrame} returned, so a listener that takes long (a slow write) makes the
- * sender wait by TCP's own means and nothing piles up here.
+ * Takes the frames of a data or fault channel as they come, on the channel's event loop. The loop
+ * reads on only after {@link #onFrame} returned, so a listener that takes long (a slow write) makes
+ * the sender wait by TCP's own means and nothing piles up here.
  */
 public interface FrameListener {
   /**
@@ -16,6 +16,13 @@ public interface FrameListener {
    * @throws Exception ends the channel with this as its cause
    */
   void onFrame(PeerChannel channel, Frame frame) throws Exception;
+
+  /**
+   * {@link PeerChannel#isWritable} was false and is true again. On the event loop.
+   *
+   * @throws Exception ends the channel with this as its cause
+   */
+  default void onWritable(PeerChannel channel) throws Exception {}
 
   /**
    * The channel ended; called once, after the last frame.

@@ -6,10 +6,8 @@ import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.group.ChannelGroup;
 import io.netty.channel.group.DefaultChannelGroup;
-import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import io.pageferry.protocol.channel.PeerLostException.Kind;
 import java.io.IOException;
@@ -52,11 +50,7 @@ public final class PeerAcceptor implements AutoCloseable {
     this.settings = settings;
     strangers = new Strangers<>(settings.maxHandshakes());
     transport = settings.transport().resolve();
-    group =
-        new MultiThreadIoEventLoopGroup(
-            settings.eventLoopThreads(),
-            new DefaultThreadFactory("accept", true),
-            transport.ioHandlerFactory());
+    group = new EventLoops(settings.eventLoopThreads(), "accept", transport.ioHandlerFactory());
   }
 
   /** The transport in use, never AUTO. */

@@ -27,7 +27,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>What comes in waits in a bounded queue for {@link #receive} (when it is full the peer waits),
  * until {@link #listen} hands it to a listener on the event loop. What goes out is bounded too:
- * {@link #sendFrame} waits while more than a few MiB are on their way.
+ * {@link #sendFrame} waits while more than a few MiB are on their way, {@link #sendNow} leaves the
+ * bound to its caller.
  *
  * <p>All methods may be called from any thread unless they say otherwise. The owner must {@link
  * #close()} it, also after it was lost.
@@ -103,6 +104,46 @@ public final class PeerChannel implements AutoCloseable {
     }
     channel.write(frame).addListener(onWritten);
     flush();
+  }
+
+  /**
+   * Sends a complete frame without ever waiting. On the channel's event loop it is written and
+   * flushed within this call, so that an urgent page is with the kernel when it returns; from any
+   * other thread that happens one hop later.
+   *
+   * <p>Nothing bounds what is sent this way: look at {@link #isWritable} first, and go on in {@link
+   * FrameListener#onWritable}. On a channel that has ended the frame is dropped.
+   *
+   * @param frame header and payload; passes to the channel in any case
+   */
+  public void sendNow(ByteBuf frame) {
+    channel.writeAndFlush(frame).addListener(onWritten);
+  }
+
+  /** Whether less is on its way than the bound at which {@link #sendFrame} waits. */
+  public boolean isWritable() {
+    return channel.isWritable();
+  }
+
+  /**
+   * This is the channel that others must not delay: its packets go first where the system and the
+   * network can do that, and no further channel shares its event loop. An accepted channel becomes
+   * urgent when its peer has said what it is for; {@link PeerConnector#connectUrgent} makes one
+   * from the start.
+   */
+  public void urgent() {
+    EventLoops.reserve(channel);
+    SocketUrgency.first(channel);
+  }
+
+  /**
+   * From now on little waits between {@link #sendFrame} and the network: 128 KiB in the kernel
+   * (where the transport can say so: epoll, io_uring) and as much in this process. What was handed
+   * over cannot be overtaken any more, so in post-copy a page that the guest comes to need would
+   * wait for everything in front of it. Costs throughput on long, fast links.
+   */
+  public void keepUnsentSmall() {
+    SocketUrgency.keepUnsentSmall(channel);
   }
 
   /**
@@ -321,17 +362,30 @@ public final class PeerChannel implements AutoCloseable {
     try {
       taking.onFrame(this, frame);
     } catch (Exception e) {
-      listenerFailure = e;
-      end.compareAndSet(null, PeerFailure.ofListener(peerName, e));
-      gate.changed();
-      channel.close();
+      listenerFailed(e);
     }
     lifeSigns.duringWork();
   }
 
+  private void listenerFailed(Exception e) {
+    listenerFailure = e;
+    end.compareAndSet(null, PeerFailure.ofListener(peerName, e));
+    gate.changed();
+    channel.close();
+  }
+
   void writabilityChanged() {
-    if (channel.isWritable()) {
-      gate.changed();
+    if (!channel.isWritable()) {
+      return;
+    }
+    gate.changed();
+    FrameListener taking = listener;
+    if (taking != null && listenerFailure == null && !closing.get()) {
+      try {
+        taking.onWritable(this);
+      } catch (Exception e) {
+        listenerFailed(e);
+      }
     }
   }
 

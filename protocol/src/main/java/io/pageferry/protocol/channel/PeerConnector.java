@@ -6,8 +6,6 @@ import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.util.concurrent.DefaultThreadFactory;
 import io.pageferry.protocol.channel.PeerLostException.Kind;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -30,6 +28,10 @@ public final class PeerConnector implements AutoCloseable {
   private final TransportSettings settings;
   private final Transport transport;
   private final EventLoopGroup group;
+
+  /** Urgent channels have their event loop to themselves, whatever the others are busy with. */
+  private final EventLoopGroup urgentGroup;
+
   private final ConcurrentHashMap<InetSocketAddress, AtomicLong> heard = new ConcurrentHashMap<>();
 
   /**
@@ -42,11 +44,8 @@ public final class PeerConnector implements AutoCloseable {
     }
     this.settings = settings;
     transport = settings.transport().resolve();
-    group =
-        new MultiThreadIoEventLoopGroup(
-            settings.eventLoopThreads(),
-            new DefaultThreadFactory("connect", true),
-            transport.ioHandlerFactory());
+    group = new EventLoops(settings.eventLoopThreads(), "connect", transport.ioHandlerFactory());
+    urgentGroup = new EventLoops(1, "connect-urgent", transport.ioHandlerFactory());
   }
 
   /** The transport in use, never AUTO. */
@@ -64,6 +63,22 @@ public final class PeerConnector implements AutoCloseable {
    */
   public PeerChannel connect(InetSocketAddress address)
       throws PeerLostException, InterruptedException {
+    return connect(address, group);
+  }
+
+  /**
+   * As {@link #connect}, for a channel that others must not delay: see {@link PeerChannel#urgent}.
+   * Its event loop is none that carries other than urgent channels.
+   */
+  public PeerChannel connectUrgent(InetSocketAddress address)
+      throws PeerLostException, InterruptedException {
+    PeerChannel channel = connect(address, urgentGroup);
+    channel.urgent();
+    return channel;
+  }
+
+  private PeerChannel connect(InetSocketAddress address, EventLoopGroup loops)
+      throws PeerLostException, InterruptedException {
     String host = address.getHostString();
     String peerName = PeerFailure.name(host, address.getPort());
     InetAddress[] candidates;
@@ -78,7 +93,7 @@ public final class PeerConnector implements AutoCloseable {
     PeerLostException last = null;
     for (InetAddress candidate : candidates) {
       try {
-        return connect(new InetSocketAddress(candidate, address.getPort()), peerName);
+        return connect(new InetSocketAddress(candidate, address.getPort()), peerName, loops);
       } catch (PeerLostException e) {
         if (e.kind() != Kind.UNREACHABLE) {
           throw e;
@@ -91,14 +106,14 @@ public final class PeerConnector implements AutoCloseable {
         : new PeerLostException(Kind.HOST_UNKNOWN, "host " + host + " has no address");
   }
 
-  private PeerChannel connect(InetSocketAddress address, String peerName)
+  private PeerChannel connect(InetSocketAddress address, String peerName, EventLoopGroup loops)
       throws PeerLostException, InterruptedException {
     long longAgo = System.nanoTime() - settings.silenceLimit().toNanos();
     AtomicLong peerHeard = heard.computeIfAbsent(address, key -> new AtomicLong(longAgo));
     CompletableFuture<PeerChannel> ready = new CompletableFuture<>();
     ChannelFuture connecting =
         new Bootstrap()
-            .group(group)
+            .group(loops)
             .channel(transport.socketChannel())
             .option(ChannelOption.ALLOCATOR, PeerPipeline.ALLOCATOR)
             .option(ChannelOption.TCP_NODELAY, true)
@@ -164,6 +179,10 @@ public final class PeerConnector implements AutoCloseable {
   /** Ends the event loops, and with them every channel that is still open. */
   @Override
   public void close() {
-    group.shutdownGracefully(0, 2, TimeUnit.SECONDS).awaitUninterruptibly(5, TimeUnit.SECONDS);
+    var ended = group.shutdownGracefully(0, 2, TimeUnit.SECONDS);
+    urgentGroup
+        .shutdownGracefully(0, 2, TimeUnit.SECONDS)
+        .awaitUninterruptibly(5, TimeUnit.SECONDS);
+    ended.awaitUninterruptibly(5, TimeUnit.SECONDS);
   }
 }

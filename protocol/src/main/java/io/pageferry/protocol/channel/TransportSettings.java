@@ -19,8 +19,9 @@ import org.jspecify.annotations.Nullable;
  * @param maxHandshakes at an acceptor: connections that have not yet said who they are, at most;
  *     beyond that the oldest unauthenticated one of the address that holds the most is closed;
  *     default 64
- * @param eventLoopThreads threads that carry bytes and, at an acceptor, run frame listeners;
- *     started as needed; default 8
+ * @param eventLoopThreads threads that carry bytes and run frame listeners; started as needed. Each
+ *     channel has one of its own as long as they last; default 20, which is enough for a migration
+ *     with all the channels that it can have
  */
 public record TransportSettings(
     Transport transport,
@@ -31,6 +32,9 @@ public record TransportSettings(
     Duration silenceLimit,
     int maxHandshakes,
     int eventLoopThreads) {
+
+  /** 16 data channels, control and fault channel, the listening socket, and one in hand. */
+  private static final int DEFAULT_EVENT_LOOPS = 20;
 
   public TransportSettings {
     requirePositive("connectTimeout", connectTimeout);
@@ -62,7 +66,7 @@ public record TransportSettings(
         Duration.ofSeconds(1),
         Duration.ofSeconds(5),
         64,
-        8);
+        DEFAULT_EVENT_LOOPS);
   }
 
   /** TLS 1.3 with the defaults. */

@@ -1,0 +1,93 @@
+package io.pageferry.protocol.channel;
+
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelPromise;
+import io.netty.channel.EventLoop;
+import io.netty.channel.IoHandlerFactory;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.util.concurrent.DefaultThreadFactory;
+import io.netty.util.concurrent.EventExecutor;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+
+/**
+ * Event loops that give each channel one of its own for as long as there are enough, instead of
+ * taking them in turn. A loop is held up for milliseconds while it lands a batch of pages; the
+ * urgent channel of a post-copy must not wait for that, so once a channel is known to be urgent no
+ * other joins it.
+ *
+ * <p>Any thread; guarded by its own monitor.
+ */
+@SuppressWarnings("FutureReturnValueIgnored") // a close future's listener is not looked back at
+final class EventLoops extends MultiThreadIoEventLoopGroup {
+  private static final Comparator<Occupation> EMPTIEST =
+      Comparator.<Occupation>comparingInt(place -> place.urgent)
+          .thenComparingInt(place -> place.channels);
+
+  /** What runs on one loop. Guarded by the group. */
+  private static final class Occupation {
+    private final EventLoop loop;
+    private int channels;
+    private int urgent;
+
+    Occupation(EventLoop loop) {
+      this.loop = loop;
+    }
+  }
+
+  private final List<Occupation> places = new ArrayList<>();
+
+  /**
+   * @param threads started as needed
+   * @param name of the threads, in front of a number
+   */
+  EventLoops(int threads, String name, IoHandlerFactory io) {
+    super(threads, new DefaultThreadFactory(name, true), io);
+    for (EventExecutor loop : this) {
+      places.add(new Occupation((EventLoop) loop));
+    }
+  }
+
+  @Override
+  public ChannelFuture register(Channel channel) {
+    return occupy(channel).register(channel);
+  }
+
+  @Override
+  public ChannelFuture register(ChannelPromise promise) {
+    return occupy(promise.channel()).register(promise);
+  }
+
+  private synchronized EventLoop occupy(Channel channel) {
+    Occupation place = places.stream().min(EMPTIEST).orElseThrow();
+    place.channels++;
+    channel.closeFuture().addListener(closed -> leave(place));
+    return place.loop;
+  }
+
+  private synchronized void leave(Occupation place) {
+    place.channels--;
+  }
+
+  /** From now on other channels go elsewhere than to this channel's loop, until it is closed. */
+  static void reserve(Channel urgent) {
+    if (urgent.eventLoop().parent() instanceof EventLoops loops) {
+      loops.reservePlace(urgent);
+    }
+  }
+
+  private synchronized void reservePlace(Channel channel) {
+    for (Occupation place : places) {
+      if (place.loop.equals(channel.eventLoop())) {
+        place.urgent++;
+        channel.closeFuture().addListener(closed -> free(place));
+      }
+    }
+  }
+
+  private synchronized void free(Occupation place) {
+    place.urgent--;
+  }
+}
