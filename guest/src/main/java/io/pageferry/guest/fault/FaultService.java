@@ -4,6 +4,7 @@ import io.pageferry.guest.handover.GuestHandover;
 import io.pageferry.guest.handover.GuestRegion;
 import io.pageferry.guest.handover.MappedPiece;
 import io.pageferry.guest.image.GuestImage;
+import io.pageferry.guest.image.PageRunConsumer;
 import io.pageferry.guest.linux.Errno;
 import io.pageferry.guest.linux.LinuxException;
 import io.pageferry.guest.linux.ProcessMaps;
@@ -107,12 +108,15 @@ public final class FaultService implements AutoCloseable {
    *
    * @param address of their content, off heap, borrowed for the call; need not be aligned
    * @param pages of 4096 bytes
+   * @param landed gets the runs of them that came into the guest by this call, on this thread and
+   *     outside of any lock; of a huge page, what was gathered of it for the first time
    * @throws io.pageferry.guest.dirty.GuestGoneException if the guest's process has ended
    * @throws IOException if the kernel does not take them, or this service was closed
    */
-  public void land(int region, long firstPage, long address, long pages) throws IOException {
+  public void land(int region, long firstPage, long address, long pages, PageRunConsumer landed)
+      throws IOException {
     requireInRegion(region, firstPage, pages);
-    arrival.land(region, firstPage, address, pages);
+    arrival.land(region, firstPage, address, pages, landed);
   }
 
   /**
@@ -120,7 +124,8 @@ public final class FaultService implements AutoCloseable {
    *
    * @param pages off heap, from its position to its limit; the position is moved to the limit
    */
-  public void land(int region, long firstPage, ByteBuffer pages) throws IOException {
+  public void land(int region, long firstPage, ByteBuffer pages, PageRunConsumer landed)
+      throws IOException {
     if (!pages.isDirect() || pages.remaining() % PAGE != 0) {
       throw new IllegalArgumentException("not whole pages off heap: " + pages);
     }
@@ -129,7 +134,8 @@ public final class FaultService implements AutoCloseable {
           region,
           firstPage,
           MemorySegment.ofBuffer(pages).address(),
-          pages.remaining() / (long) PAGE);
+          pages.remaining() / (long) PAGE,
+          landed);
     } finally {
       Reference.reachabilityFence(pages);
     }
@@ -139,11 +145,13 @@ public final class FaultService implements AutoCloseable {
   /**
    * Declares pages of one region to be zero. They take no memory until the guest touches them.
    *
-   * @throws IOException as {@link #land(int, long, long, long)}
+   * @param landed gets the runs of them that were missing until now, as in {@link #land}
+   * @throws IOException as {@link #land}
    */
-  public void landZero(int region, long firstPage, long count) throws IOException {
+  public void landZero(int region, long firstPage, long count, PageRunConsumer landed)
+      throws IOException {
     requireInRegion(region, firstPage, count);
-    arrival.landZero(region, firstPage, count);
+    arrival.landZero(region, firstPage, count, landed);
   }
 
   private void requireInRegion(int region, long firstPage, long count) {
@@ -167,6 +175,11 @@ public final class FaultService implements AutoCloseable {
   /** Asks again for every page that somebody waits for. */
   public void repeatRequests() {
     reader.repeatRequests();
+  }
+
+  /** How long the oldest request has gone without its page, in nanoseconds; 0 without any. */
+  public long oldestRequestNanos() {
+    return guest.waiting.oldestNanos(System.nanoTime());
   }
 
   public FaultStatistics statistics() {

@@ -2,6 +2,7 @@ package io.pageferry.guest.fault;
 
 import io.pageferry.guest.fault.StagedGranules.Granule;
 import io.pageferry.guest.handover.MappedPiece;
+import io.pageferry.guest.image.PageRunConsumer;
 import io.pageferry.guest.linux.Errno;
 import io.pageferry.guest.linux.Userfaultfd;
 import java.io.IOException;
@@ -23,6 +24,9 @@ final class PageArrival {
 
   /** Pages in one call to the kernel: about 20 µs. */
   private static final int PIECE = 16;
+
+  /** Added to a number of pages that did not land, because they are there or not wanted. */
+  private static final long SKIPPED = 1L << 40;
 
   /** How long the kernel may say "not now", be it for want of memory, before that is an error. */
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
@@ -65,8 +69,9 @@ final class PageArrival {
     }
   }
 
-  /** Lands pages that lie in one region. */
-  void land(int region, long firstPage, long source, long pages) throws IOException {
+  /** Lands pages that lie in one region, and reports those that were not there before. */
+  void land(int region, long firstPage, long source, long pages, PageRunConsumer landed)
+      throws IOException {
     Patience patience = null;
     long page = firstPage;
     long end = firstPage + pages;
@@ -76,7 +81,9 @@ final class PageArrival {
       long part = Math.min(end, piece.firstPage() + piece.pages()) - page;
       if (piece.pageSize() > PAGE) {
         part = Math.min(part, toGranuleEnd(piece, page));
-        landInGranule(piece, page, content, part);
+        if (landInGranule(piece, page, content, part)) {
+          landed.run(region, page, part);
+        }
         page += part;
         continue;
       }
@@ -87,9 +94,7 @@ final class PageArrival {
       } finally {
         guest.gate.readLock().unlock();
       }
-      if (done > 0) {
-        page += done;
-      } else {
+      if (done <= 0) {
         // Made only when it is needed.
         patience = patience == null ? new Patience() : patience;
         patience.again(-done);
@@ -98,17 +103,26 @@ final class PageArrival {
       if (patience != null) {
         patience.over();
       }
+      if (done < SKIPPED) {
+        landed.run(region, page, done);
+      }
+      page += done % SKIPPED;
     }
     guest.noteIfComplete();
   }
 
-  /** One call to the kernel at most; returns the pages dealt with, or what to wait for, negated. */
+  /**
+   * One piece, two calls to the kernel at most.
+   *
+   * @return the pages landed; or {@link #SKIPPED} and the pages that need not land; or what to wait
+   *     for, negated
+   */
   private long landPiece(MappedPiece piece, long page, long source, long limit) throws IOException {
     int region = piece.region();
     long wanted = guest.missing.nextMissing(region, page, page + limit) - page;
     if (wanted > 0) {
       guest.counters.duplicates.add(wanted);
-      return wanted;
+      return SKIPPED + wanted;
     }
     long run = guest.missing.nextPresent(region, page, page + limit) - page;
     long address = piece.addressOf(page);
@@ -123,7 +137,8 @@ final class PageArrival {
       noteLanded(region, page, landed);
       return landed;
     }
-    return refused((int) -copied, piece, page, 1);
+    long skipped = refused((int) -copied, piece, page, 1);
+    return skipped > 0 ? SKIPPED + skipped : skipped;
   }
 
   private void noteLanded(int region, long page, long count) {
@@ -179,8 +194,12 @@ final class PageArrival {
     return granuleOf(piece, page) + granulePages(piece) - page;
   }
 
-  /** Gathers pages of one huge page and lands it when nothing of it is missing any more. */
-  private void landInGranule(MappedPiece piece, long page, long source, long count)
+  /**
+   * Gathers pages of one huge page and lands it when nothing of it is missing any more.
+   *
+   * @return whether these pages were still wanted
+   */
+  private boolean landInGranule(MappedPiece piece, long page, long source, long count)
       throws IOException {
     int region = piece.region();
     long first = granuleOf(piece, page);
@@ -194,15 +213,18 @@ final class PageArrival {
         if (granule == null) {
           if (guest.missing.nextMissing(region, page, page + count) == page + count) {
             guest.counters.duplicates.add(count);
-            return;
+            return false;
           }
           MemorySegment content =
               source == 0 ? null : MemorySegment.ofAddress(source).reinterpret(count * PAGE);
           granule =
               guest.staged.add(region, first, pages, (int) (page - first), content, (int) count);
         }
-        if (granule == null || !guest.staged.holds(region, first, granule)) {
-          return;
+        if (granule == null) {
+          return true;
+        }
+        if (!guest.staged.holds(region, first, granule)) {
+          return false;
         }
         done = landGranule(piece, first, pages, granule);
       } finally {
@@ -210,7 +232,7 @@ final class PageArrival {
       }
       if (done > 0) {
         guest.staged.drop(region, first, true);
-        return;
+        return true;
       }
       patience.again(-done);
     }
@@ -230,8 +252,11 @@ final class PageArrival {
     return pages;
   }
 
-  /** Declares pages to be zero; those that somebody waits for become so now. */
-  void landZero(int region, long firstPage, long count) throws IOException {
+  /**
+   * Declares pages to be zero; those that somebody waits for become so now. Reports those that were
+   * missing.
+   */
+  void landZero(int region, long firstPage, long count, PageRunConsumer landed) throws IOException {
     long page = firstPage;
     long end = firstPage + count;
     while (page < end) {
@@ -239,18 +264,32 @@ final class PageArrival {
       long part = Math.min(end, piece.firstPage() + piece.pages()) - page;
       if (piece.pageSize() > PAGE) {
         part = Math.min(part, toGranuleEnd(piece, page));
-        landInGranule(piece, page, 0, part);
+        if (landInGranule(piece, page, 0, part)) {
+          landed.run(region, page, part);
+        }
       } else {
-        declareZero(piece, page, part);
+        declareZero(piece, page, part, landed);
       }
       page += part;
     }
     guest.noteIfComplete();
   }
 
-  private void declareZero(MappedPiece piece, long page, long count) throws IOException {
+  private void declareZero(MappedPiece piece, long page, long count, PageRunConsumer landed)
+      throws IOException {
     int region = piece.region();
-    long settled = guest.settle(region, page, count);
+    long settled = 0;
+    long end = page + count;
+    for (long first = guest.missing.nextMissing(region, page, end); first < end; ) {
+      long past = guest.missing.nextPresent(region, first, end);
+      long now = guest.settle(region, first, past - first);
+      settled += now;
+      if (now == past - first) {
+        // Otherwise the guest gives some of them back at this moment; they are not reported then.
+        landed.run(region, first, past - first);
+      }
+      first = guest.missing.nextMissing(region, past, end);
+    }
     guest.counters.duplicates.add(count - settled);
     if (guest.waiting.size() == 0) {
       guest.counters.avoided.add(settled);

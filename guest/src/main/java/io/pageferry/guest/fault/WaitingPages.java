@@ -74,6 +74,15 @@ final class WaitingPages {
     return taken;
   }
 
+  /** How long the one that waits longest has done so at {@code now}; 0 if nobody waits. */
+  synchronized long oldestNanos(long now) {
+    long oldest = 0;
+    for (int i = 0; i < size; i++) {
+      oldest = Math.max(oldest, now - since[i]);
+    }
+    return oldest;
+  }
+
   /** Reports the pages of a range without taking them out. */
   synchronized void forEach(int region, long firstPage, long count, Consumer consumer) {
     for (int i = 0; i < size; i++) {

@@ -9,6 +9,7 @@ import io.pageferry.guest.handover.GuestHandover;
 import io.pageferry.guest.handover.GuestRegion;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.Images;
+import io.pageferry.guest.image.PageRunConsumer;
 import io.pageferry.guest.linux.Errno;
 import io.pageferry.guest.linux.LinuxFile;
 import io.pageferry.guest.linux.MemoryMapping;
@@ -111,6 +112,16 @@ class FaultServiceTest {
     final @Nullable GuestImage image;
     FaultService service;
 
+    /** What was reported as landed, by any thread. */
+    final List<String> reported = Collections.synchronizedList(new ArrayList<>());
+
+    final PageRunConsumer landed =
+        (region, first, count) -> {
+          for (long page = first; page < first + count; page++) {
+            reported.add(region + ":" + page);
+          }
+        };
+
     Served(Memory memory) throws Exception {
       if (memory == Memory.FILE) {
         List<Path> files =
@@ -137,7 +148,7 @@ class FaultServiceTest {
     }
 
     void land(int region, long first, int count) throws IOException {
-      service.land(region, first, pages(region, first, count));
+      service.land(region, first, pages(region, first, count), landed);
     }
 
     @Override
@@ -171,6 +182,7 @@ class FaultServiceTest {
       CompletableFuture<String> elsewhere = served.guest.tell("read 0 7");
       assertThat(served.requests.next()).containsExactly(7L);
       assertThat(served.service.statistics().waiting()).isEqualTo(2);
+      assertThat(served.service.oldestRequestNanos()).isPositive();
       served.land(1, 5, 1);
       assertThat(one.get(60, TimeUnit.SECONDS)).isEqualTo("" + FaultingProcess.content(1, 5));
       assertThat(other.get(60, TimeUnit.SECONDS)).isEqualTo(one.join());
@@ -180,6 +192,7 @@ class FaultServiceTest {
       FaultStatistics statistics = served.service.statistics();
       assertThat(statistics.faults()).isEqualTo(2);
       assertThat(statistics.waiting()).isZero();
+      assertThat(served.service.oldestRequestNanos()).isZero();
       assertThat(statistics.avoided()).isEqualTo(15);
       assertThat(statistics.p50Nanos()).isPositive();
       assertThat(statistics.maxNanos()).isGreaterThanOrEqualTo(statistics.p50Nanos());
@@ -192,11 +205,11 @@ class FaultServiceTest {
   @EnumSource
   void answersWithZerosWhatIsNotMissing(Memory memory) throws Exception {
     try (Served served = new Served(memory)) {
-      served.service.landZero(0, 0, 100);
+      served.service.landZero(0, 0, 100, served.landed);
       assertThat(served.guest.read(0, 99)).isZero();
       CompletableFuture<String> waiting = served.guest.tell("read 0 100");
       assertThat(served.requests.next()).containsExactly(100L);
-      served.service.landZero(0, 100, 2);
+      served.service.landZero(0, 100, 2, served.landed);
       assertThat(waiting.get(60, TimeUnit.SECONDS)).isEqualTo("0");
       served.land(0, 98, 4); // zero was the last word
       assertThat(served.guest.read(0, 99)).isZero();
@@ -205,6 +218,7 @@ class FaultServiceTest {
       assertThat(statistics.faults()).isEqualTo(1);
       assertThat(statistics.localFaults()).isPositive();
       assertThat(statistics.duplicates()).isEqualTo(4);
+      assertThat(served.reported).hasSize(102).doesNotHaveDuplicates();
     }
   }
 
@@ -232,6 +246,7 @@ class FaultServiceTest {
       FaultStatistics statistics = served.service.statistics();
       assertThat(statistics.waiting()).isZero();
       assertThat(statistics.duplicates()).isGreaterThanOrEqualTo(2 * PAGES);
+      assertThat(served.reported).hasSize(2 * PAGES).doesNotHaveDuplicates();
       served.service.finish();
       assertThat(served.guest.ask("wrong 0 0 " + PAGES)).isEqualTo("0");
       // Nobody watches any more: what is given back is zero at once.
@@ -297,6 +312,7 @@ class FaultServiceTest {
       assertThat(served.guest.read(1, 20)).isEqualTo(FaultingProcess.content(0, 3));
       assertThat(served.guest.read(1, 22)).isEqualTo(FaultingProcess.content(1, 22));
       assertThat(served.service.statistics().duplicates()).isEqualTo(2);
+      assertThat(served.reported).hasSize(14).doesNotContain("1:20", "1:21");
       assertThat(served.service.missing()).isEqualTo(2 * PAGES - 16);
     }
   }
@@ -339,7 +355,7 @@ class FaultServiceTest {
           while (System.nanoTime() < until) {
             Thread.onSpinWait();
           }
-          served.service.land(0, page, content);
+          served.service.land(0, page, content, served.landed);
         }
         assertThat(wrong.get(60, TimeUnit.SECONDS)).isEqualTo("0");
         // Otherwise nothing was forced.
@@ -365,7 +381,7 @@ class FaultServiceTest {
       Requests requests = new Requests();
       try (FaultService service =
           FaultService.start(handover, List.of(new GuestRegion("ram", BYTES)), missing, requests)) {
-        service.land(0, 3, pages(0, 3, 3));
+        service.land(0, 3, pages(0, 3, 3), (region, first, count) -> {});
         assertThat(removal.get(60, TimeUnit.SECONDS)).isEqualTo("done");
         assertThat(guest.read(0, 3)).isEqualTo(FaultingProcess.content(0, 3));
         assertThat(guest.read(0, 5)).isEqualTo(FaultingProcess.content(0, 5));
@@ -441,7 +457,7 @@ class FaultServiceTest {
       assertThatThrownBy(served.service::finish).isInstanceOf(IllegalStateException.class);
       served.service.close();
       assertThatThrownBy(() -> served.land(0, 0, 1)).isInstanceOf(IOException.class);
-      assertThatThrownBy(() -> served.service.land(0, PAGES - 1, pages(0, 0, 2)))
+      assertThatThrownBy(() -> served.service.land(0, PAGES - 1, pages(0, 0, 2), served.landed))
           .isInstanceOf(IndexOutOfBoundsException.class);
     }
   }
