@@ -239,9 +239,11 @@ public final class DemoGuest implements Callable<Integer> {
       }
       ended = true;
       try {
-        all.machine().end();
+        boolean still = all.machine().end();
         all.server().close();
-        all.handover().close();
+        if (still) {
+          all.handover().close();
+        } // else unregistering would let the processor go on, with zeros for the page it waits for
         removeImages(all.memory());
       } catch (IOException e) {
         System.err.println("guest: " + e.getMessage());

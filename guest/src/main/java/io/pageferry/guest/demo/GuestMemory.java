@@ -1,5 +1,6 @@
 package io.pageferry.guest.demo;
 
+import io.pageferry.guest.linux.MemoryTouch;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.lang.foreign.Arena;
@@ -174,6 +175,16 @@ final class GuestMemory implements AutoCloseable {
   /** Where the page begins in its region. */
   long offsetOf(long page, int region) {
     return (page - region * regionPages) * PageFormat.BYTES;
+  }
+
+  /**
+   * Waits until a page is there, which may be long in post-copy. To be called before a page is read
+   * or written: a thread that waits here does not keep the guest from answering QMP.
+   */
+  void await(int region, long offset) {
+    if (hasFiles()) {
+      MemoryTouch.touch(regions[region], offset);
+    }
   }
 
   /** Whether there are files behind it. */

@@ -239,8 +239,12 @@ final class Machine {
     return vcpu;
   }
 
-  /** Ends the processor; returns when it no longer touches the memory. */
-  void end() throws IOException, InterruptedException {
+  /**
+   * Ends the processor; returns when it no longer touches the memory.
+   *
+   * @return false if it waits for a page, and will until the process ends
+   */
+  boolean end() throws IOException, InterruptedException {
     Vcpu ending;
     Channel cut;
     synchronized (this) {
@@ -251,8 +255,6 @@ final class Machine {
     if (cut != null) {
       cut.close();
     }
-    if (ending != null) {
-      ending.end();
-    }
+    return ending == null || ending.end();
   }
 }

@@ -37,7 +37,9 @@ final class PageCheck {
     registers.pagesChecked++;
     if (!registers.pattern.zeroForEver(registers.seed, page)) {
       int region = memory.regionOf(page);
-      content(memory.region(region), memory.offsetOf(page, region), page, 1);
+      long offset = memory.offsetOf(page, region);
+      memory.await(region, offset);
+      content(memory.region(region), offset, page, 1);
     } else if (memory.hasFiles()) {
       // Through the file: reading a hole through the mapping would give it memory.
       copy.clear();
@@ -56,6 +58,7 @@ final class PageCheck {
     long generation = registers.workingSet.generation(index);
     int region = memory.regionOf(page);
     long offset = memory.offsetOf(page, region);
+    memory.await(region, offset);
     if (registers.pattern.zero(registers.seed, page, generation)) {
       zero(memory.region(region), offset, page, generation);
     } else {

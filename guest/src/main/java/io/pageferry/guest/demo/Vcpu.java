@@ -41,11 +41,12 @@ final class Vcpu {
   /** Set by others under {@link #lock}, read by the thread in each round without it. */
   private volatile boolean interruptionWanted;
 
+  private volatile boolean broken;
+
   private final Object lock = new Object();
   private boolean wantRunning;
   private boolean running;
   private boolean ended;
-  private boolean broken;
   private boolean resetGap;
   private long checksWanted;
   private long checksDone;
@@ -117,14 +118,16 @@ final class Vcpu {
   /**
    * Ends the thread; returns when it no longer touches the memory, or after two seconds: a thread
    * that waits for a page which nobody brings any more cannot be ended but with its process.
+   *
+   * @return whether it has ended
    */
-  void end() throws InterruptedException {
+  boolean end() throws InterruptedException {
     synchronized (lock) {
       ended = true;
       wantRunning = false;
       interrupt();
     }
-    thread.join(Duration.ofSeconds(2));
+    return thread.join(Duration.ofSeconds(2));
   }
 
   /** Measures the longest gap anew from the next tick on. */
@@ -142,9 +145,7 @@ final class Vcpu {
 
   /** Whether the processor stopped because memory could not be read or written. */
   boolean broken() {
-    synchronized (lock) {
-      return broken;
-    }
+    return broken;
   }
 
   /**
@@ -182,9 +183,7 @@ final class Vcpu {
         registers.firstFault = "the processor stopped: " + e;
       }
       counters.publish(registers, handoverGapMicros, System.nanoTime());
-      synchronized (lock) {
-        broken = true;
-      }
+      broken = true;
     } finally {
       synchronized (lock) {
         ended = true;

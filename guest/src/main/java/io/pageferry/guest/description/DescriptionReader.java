@@ -26,7 +26,7 @@ final class DescriptionReader {
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}");
 
   private static final List<String> GUEST_KEYS =
-      List.of("name", "memory", "control", "tracking", "launch", "log", "afterwards");
+      List.of("name", "memory", "control", "tracking", "handover", "launch", "log", "afterwards");
   private static final List<String> REGION_KEYS = List.of("name", "path", "size");
   private static final List<String> CONTROL_KEYS = List.of("qmp", "timeout");
 
@@ -47,18 +47,24 @@ final class DescriptionReader {
     }
     refuseUnknown(guest, GUEST_KEYS, "guest");
     String name = name(required(guest, "name", "guest"), "guest");
-    List<MemoryDescription> memory = memory(required(guest, "memory", "guest"));
+    YamlNode memoryNode = required(guest, "memory", "guest");
+    List<MemoryDescription> memory = memory(memoryNode);
     ControlDescription control = control(required(guest, "control", "guest"));
     YamlNode tracking = optional(guest, "tracking");
+    YamlNode handover = optional(guest, "handover");
     YamlNode launch = optional(guest, "launch");
     YamlNode log = optional(guest, "log");
     YamlNode afterwards = optional(guest, "afterwards");
+    if (memory.getFirst().anonymous()) {
+      requireHandover(memoryNode, memory.getFirst(), handover, tracking);
+    }
     return new GuestDescription(
         file,
         name,
         memory,
         control,
         tracking == null ? Tracking.AUTO : choice(tracking, "tracking", Tracking.class),
+        handover == null ? Optional.empty() : Optional.of(socket(handover, "handover")),
         launch == null ? List.of() : launch(launch),
         log == null ? Optional.empty() : Optional.of(path(log, "log")),
         afterwards == null ? Afterwards.QUIT : choice(afterwards, "afterwards", Afterwards.class));
@@ -85,16 +91,60 @@ final class DescriptionReader {
       if (!names.add(name)) {
         throw fault(item, "two memory regions are called '" + name + "'");
       }
-      Path path = path(required(region, "path", "memory region"), "path");
-      if (!paths.add(path)) {
-        throw fault(item, "two memory regions have the path " + path);
+      MemoryDescription described = region(region, name);
+      if (!described.anonymous() && !paths.add(described.path())) {
+        throw fault(item, "two memory regions have the path " + described.path());
       }
-      YamlNode size = optional(region, "size");
-      regions.add(
-          new MemoryDescription(
-              name, path, size == null ? OptionalLong.empty() : OptionalLong.of(size(size))));
+      if (!regions.isEmpty() && regions.getFirst().anonymous() != described.anonymous()) {
+        throw fault(
+            item,
+            "either every memory region has a path or none has, but '"
+                + (described.anonymous() ? regions.getFirst().name() : name)
+                + "' has one and '"
+                + (described.anonymous() ? name : regions.getFirst().name())
+                + "' has none");
+      }
+      regions.add(described);
     }
     return regions;
+  }
+
+  private MemoryDescription region(YamlNode.Mapping region, String name)
+      throws DescriptionException {
+    YamlNode path = optional(region, "path");
+    YamlNode size = optional(region, "size");
+    if (path == null && size == null) {
+      throw fault(
+          region,
+          "the memory region lacks 'path', or 'size' if its memory is in the guest's process only");
+    }
+    return new MemoryDescription(
+        name,
+        path == null ? Optional.empty() : Optional.of(path(path, "path")),
+        size == null ? OptionalLong.empty() : OptionalLong.of(size(size)));
+  }
+
+  /** Memory that is in no file is reached by what the guest hands over, and in no other way. */
+  private void requireHandover(
+      YamlNode memory,
+      MemoryDescription region,
+      @Nullable YamlNode handover,
+      @Nullable YamlNode tracking)
+      throws DescriptionException {
+    if (handover == null) {
+      throw fault(
+          memory,
+          "memory region '"
+              + region.name()
+              + "' has no path, so its memory is in the guest's process only: say with 'handover:"
+              + " PATH' at which socket the guest hands it over");
+    }
+    if (tracking != null) {
+      throw fault(
+          tracking,
+          "'tracking' is for a guest that is moved away, and memory without a path can only be"
+              + " received");
+    }
   }
 
   private long size(YamlNode node) throws DescriptionException {
@@ -122,18 +172,7 @@ final class DescriptionReader {
     }
     refuseUnknown(control, CONTROL_KEYS, "control");
     YamlNode qmpNode = required(control, "qmp", "control");
-    Path qmp = path(qmpNode, "qmp");
-    int length = qmp.toString().getBytes(StandardCharsets.UTF_8).length;
-    if (length > ControlDescription.MAX_SOCKET_PATH) {
-      throw fault(
-          qmpNode,
-          "the path of a Unix socket has at most "
-              + ControlDescription.MAX_SOCKET_PATH
-              + " bytes, "
-              + qmp
-              + " has "
-              + length);
-    }
+    Path qmp = socket(qmpNode, "qmp");
     YamlNode timeout = optional(control, "timeout");
     return new ControlDescription(
         qmp, timeout == null ? ControlDescription.DEFAULT_TIMEOUT : timeout(timeout));
@@ -200,6 +239,22 @@ final class DescriptionReader {
     } catch (InvalidPathException e) {
       throw fault(node, "'" + key + "' is not a path: " + e.getReason());
     }
+  }
+
+  private Path socket(YamlNode node, String key) throws DescriptionException {
+    Path socket = path(node, key);
+    int length = socket.toString().getBytes(StandardCharsets.UTF_8).length;
+    if (length > ControlDescription.MAX_SOCKET_PATH) {
+      throw fault(
+          node,
+          "the path of a Unix socket has at most "
+              + ControlDescription.MAX_SOCKET_PATH
+              + " bytes, "
+              + socket
+              + " has "
+              + length);
+    }
+    return socket;
   }
 
   private <E extends Enum<E>> E choice(YamlNode node, String key, Class<E> type)

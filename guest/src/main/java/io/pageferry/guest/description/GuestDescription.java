@@ -12,6 +12,8 @@ import java.util.Optional;
  * @param name 1 to 64 letters, digits, {@code - _ .}, not beginning with a dot: it becomes part of
  *     file names
  * @param memory the regions in guest order, at least one
+ * @param handover the Unix socket where the target listens for a guest that hands its memory over
+ *     by itself when it loads its state; absent: the guest is asked by QMP to hand it over
  * @param launch the command that starts the guest paused and waiting for {@code migrate-incoming};
  *     empty when it is not for us to start. To be run in {@link #folder()}; a relative program name
  *     with a slash has been resolved already
@@ -23,6 +25,7 @@ public record GuestDescription(
     List<MemoryDescription> memory,
     ControlDescription control,
     Tracking tracking,
+    Optional<Path> handover,
     List<String> launch,
     Optional<Path> log,
     Afterwards afterwards) {
@@ -33,6 +36,11 @@ public record GuestDescription(
     if (memory.isEmpty()) {
       throw new IllegalArgumentException("a guest without memory");
     }
+  }
+
+  /** Whether the guest's memory is in no file; then there is a {@link #handover} socket. */
+  public boolean anonymousMemory() {
+    return memory.getFirst().anonymous();
   }
 
   /** The folder of the file: what relative paths refer to, and where {@code launch} runs. */

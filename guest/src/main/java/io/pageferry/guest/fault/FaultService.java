@@ -40,7 +40,7 @@ public final class FaultService implements AutoCloseable {
 
   private FaultService(ServedGuest guest, FaultSink sink) {
     this.guest = guest;
-    this.arrival = new PageArrival(guest);
+    this.arrival = new PageArrival(guest, sink);
     this.reader = new FaultReader(guest, arrival, new PageRequests(guest, sink), sink);
     this.thread = Thread.ofPlatform().name("faults").daemon().unstarted(reader);
   }

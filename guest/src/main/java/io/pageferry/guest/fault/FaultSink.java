@@ -15,6 +15,13 @@ public interface FaultSink {
    */
   void request(int region, long[] pages, int count);
 
+  /**
+   * A page that was asked for is there. Called by whoever landed it.
+   *
+   * @param nanos since its fault was read
+   */
+  default void served(long nanos) {}
+
   /** The guest's process has ended. Called once, by the fault reader, as its last act. */
   void guestGone();
 

@@ -38,10 +38,15 @@ final class PageArrival {
   private final Userfaultfd userfaultfd;
   private final LongConsumer served;
 
-  PageArrival(ServedGuest guest) {
+  PageArrival(ServedGuest guest, FaultSink sink) {
     this.guest = guest;
     this.userfaultfd = guest.userfaultfd;
-    this.served = since -> guest.counters.served(System.nanoTime() - since);
+    this.served =
+        since -> {
+          long nanos = System.nanoTime() - since;
+          guest.counters.served(nanos);
+          sink.served(nanos);
+        };
   }
 
   /** Waits between two attempts, longer and longer, and gives up in the end. */

@@ -17,6 +17,7 @@ final class ImageOpening {
   private ImageOpening() {}
 
   static GuestImage open(List<MemoryDescription> memory) throws ImageException {
+    requireFiles(memory);
     List<RegionFile> files = new ArrayList<>();
     try {
       for (MemoryDescription region : memory) {
@@ -37,6 +38,17 @@ final class ImageOpening {
     } catch (ImageException | RuntimeException e) {
       files.forEach(RegionFile::close);
       throw e;
+    }
+  }
+
+  static void requireFiles(List<MemoryDescription> memory) throws ImageException {
+    for (MemoryDescription region : memory) {
+      if (region.anonymous()) {
+        throw new ImageException(
+            Problem.NOT_AN_IMAGE,
+            "memory region %s is in no file: such a guest can only be received, and by post-copy"
+                .formatted(region.name()));
+      }
     }
   }
 

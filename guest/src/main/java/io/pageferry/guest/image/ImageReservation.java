@@ -48,6 +48,7 @@ final class ImageReservation {
       throw new IllegalArgumentException(
           memory.size() + " regions are described, " + regionBytes.size() + " sizes given");
     }
+    ImageOpening.requireFiles(memory);
     synchronized (ONE_AT_A_TIME) {
       List<Wanted> wanted = new ArrayList<>();
       for (int i = 0; i < memory.size(); i++) {

@@ -78,6 +78,10 @@ final class LinuxCalls {
   private static final MethodHandle RECVMSG =
       call("recvmsg", JAVA_LONG, JAVA_INT, POINTER, JAVA_INT);
   private static final MethodHandle POLL = call("poll", JAVA_INT, POINTER, JAVA_LONG, JAVA_INT);
+  private static final MethodHandle MEMCPY =
+      LINKER.downcallHandle(
+          LINKER.defaultLookup().findOrThrow("memcpy"),
+          FunctionDescriptor.of(POINTER, POINTER, POINTER, JAVA_LONG));
   private static final MethodHandle SYSCALL_2 =
       variadic("syscall", JAVA_LONG, 1, JAVA_LONG, JAVA_LONG, JAVA_LONG);
   private static final MethodHandle SYSCALL_3 =
@@ -216,6 +220,18 @@ final class LinuxCalls {
 
   static int madvise(long address, long bytes, int advice) {
     return (int) attempt(s -> (int) MADVISE.invokeExact(s, address, bytes, advice));
+  }
+
+  /** Copies bytes while the thread counts as being outside of the JVM. */
+  static void memcpy(MemorySegment to, MemorySegment from, long bytes) {
+    try {
+      MemorySegment same = (MemorySegment) MEMCPY.invokeExact(to, from, bytes);
+      assert same.address() == to.address();
+    } catch (Error | RuntimeException e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   static int memfdCreate(MemorySegment name, int flags) {

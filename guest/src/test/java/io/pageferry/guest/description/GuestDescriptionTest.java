@@ -4,11 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.pageferry.guest.image.GuestImage;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -39,6 +41,31 @@ final class GuestDescriptionTest {
   }
 
   @Test
+  void memoryWithoutAPathIsInTheGuestsProcess() throws IOException {
+    GuestDescription guest =
+        GuestDescription.load(
+            write(
+                """
+                name: fc
+                memory:
+                  - {name: ram, size: 256M}
+                  - size: 4K
+                control: {qmp: q}
+                handover: run/uffd.sock
+                """));
+
+    assertThat(guest.anonymousMemory()).isTrue();
+    assertThat(guest.handover()).contains(folder.resolve("run/uffd.sock"));
+    assertThat(guest.memory())
+        .containsExactly(
+            new MemoryDescription("ram", Optional.empty(), OptionalLong.of(256L << 20)),
+            new MemoryDescription("region1", Optional.empty(), OptionalLong.of(4096)));
+    assertThatThrownBy(() -> GuestImage.openExisting(guest))
+        .hasMessage(
+            "memory region ram is in no file: such a guest can only be received, and by post-copy");
+  }
+
+  @Test
   void everyKeyIsReadAndPathsAreOfTheFilesFolder() throws IOException {
     GuestDescription guest = GuestDescription.load(write(FULL));
 
@@ -51,6 +78,8 @@ final class GuestDescriptionTest {
     assertThat(guest.control())
         .isEqualTo(new ControlDescription(folder.resolve("run/qmp.sock"), Duration.ofMillis(300)));
     assertThat(guest.tracking()).isEqualTo(Tracking.DIGEST);
+    assertThat(guest.handover()).isEmpty();
+    assertThat(guest.anonymousMemory()).isFalse();
     assertThat(guest.launch())
         .containsExactly(folder.resolve("pageferry").toString(), "guest", "--incoming", "7");
     assertThat(guest.log()).contains(folder.resolve("demo.log"));
@@ -77,7 +106,7 @@ final class GuestDescriptionTest {
           """
           name: demo|nmae: demo|1|a guest has no 'nmae'; did you mean 'name'?
           path: /dev/shm/x/ram|pahts: /dev/shm/x/ram|4|a memory region has no 'pahts'; did you mean 'path'?
-          tracking: digest|colour: red|8|a guest has no 'colour'; it has name, memory, control, tracking, launch, log, afterwards
+          tracking: digest|colour: red|8|a guest has no 'colour'; it has name, memory, control, tracking, handover, launch, log, afterwards
           timeout: 300ms|timout: 5s|7|a control has no 'timout'; did you mean 'timeout'?
           tracking: digest|tracking: magic|8|'tracking' is one of auto, handover, digest, not 'magic'
           tracking: digest|tracking: [digest]|8|'tracking' is a single value, not a list
@@ -124,7 +153,11 @@ final class GuestDescriptionTest {
           {name: a, memory: [], control: {qmp: q}}|a guest has 1 to 64 memory regions, not 0
           {name: a, memory: ram, control: {qmp: q}}|'memory' is a list of regions, each with a path, not 'ram'
           {name: a, memory: [ram], control: {qmp: q}}|a memory region is a mapping with a path, not 'ram'
-          {name: a, memory: [{size: 4K}], control: {qmp: q}}|the memory region lacks 'path'
+          {name: a, memory: [{name: r}], control: {qmp: q}}|the memory region lacks 'path', or 'size' if its memory is in the guest's process only
+          {name: a, memory: [{size: 4K}], control: {qmp: q}}|memory region 'region0' has no path, so its memory is in the guest's process only: say with 'handover: PATH' at which socket the guest hands it over
+          {name: a, memory: [{size: 4K}, {path: x}], control: {qmp: q}, handover: h}|either every memory region has a path or none has, but 'region1' has one and 'region0' has none
+          {name: a, memory: [{path: x}, {size: 4K}], control: {qmp: q}, handover: h}|either every memory region has a path or none has, but 'region0' has one and 'region1' has none
+          {name: a, memory: [{size: 4K}], control: {qmp: q}, handover: h, tracking: digest}|'tracking' is for a guest that is moved away, and memory without a path can only be received
           """)
   void whatIsNoDescriptionIsRefused(String text, String sentence) throws IOException {
     Path file = write(text);
