@@ -69,8 +69,9 @@ final class Cancellation {
     passPointOfNoReturn();
   }
 
-  /** The link is down: a request ends the attempts to restore it. */
-  synchronized void pauseServing() {
+  /** The link is down: a request ends the attempts of this thread to restore it. */
+  synchronized void pauseServing(Thread thread) {
+    driver = thread;
     serving = false;
     tooLate = false;
   }

@@ -2,6 +2,7 @@ package io.pageferry.source;
 
 import io.pageferry.agent.cli.CommandFailure;
 import io.pageferry.agent.cli.ExitCode;
+import io.pageferry.agent.cli.HoldPoint;
 import io.pageferry.agent.cli.LogOutput;
 import io.pageferry.agent.ledger.LedgerEntry;
 import io.pageferry.agent.ledger.LedgerException;
@@ -16,25 +17,32 @@ import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.dirty.DirtyTracker;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageRegion;
+import io.pageferry.guest.units.TimeSpan;
 import io.pageferry.protocol.channel.PeerAbortedException;
 import io.pageferry.protocol.channel.PeerConnector;
 import io.pageferry.protocol.channel.PeerIdentity;
 import io.pageferry.protocol.channel.PeerLostException;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Accepted;
+import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.Offer;
 import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.RegionOffer;
+import io.pageferry.protocol.message.Settled;
+import io.pageferry.protocol.page.Digest;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageRehearsal;
+import io.pageferry.source.MigrationSettings.OnStall;
 import java.io.IOException;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 
 /**
@@ -59,6 +67,12 @@ final class Migration {
   private final SwitchWish wish;
   private final MigrationProgress progress;
   private final MigrationJournal journal;
+
+  /** Of what was sent; the driver's, null before there is a connection. */
+  private @Nullable ImageDigest digest;
+
+  /** Whether the target found, after post-copy, that it has something else than was sent. */
+  private boolean differs;
 
   /**
    * @param agent this program's name and version, as it introduces itself
@@ -116,6 +130,10 @@ final class Migration {
           ExitCode.FAILED,
           "%s; the guest was not touched and runs on here".formatted(e.getMessage()),
           e);
+    } finally {
+      if (digest != null) {
+        digest.close();
+      }
     }
   }
 
@@ -197,8 +215,10 @@ final class Migration {
     PageRehearsal rehearsal = PageRehearsal.begin();
     try (rehearsal;
         TargetLink link = TargetLink.connect(connector, settings.target(), agent)) {
-      try (ImageDigest digest = new ImageDigest(ImageReread.layout(guest.image().regions()))) {
-        drive(guest, ledger, link, digest, rehearsal);
+      try {
+        ImageDigest sent = new ImageDigest(ImageReread.layout(guest.image().regions()));
+        digest = sent;
+        drive(guest, ledger, link, sent, rehearsal);
       } catch (CommandFailure | IOException | InterruptedException | RuntimeException e) {
         tell(link, e, guest, ledger);
         throw e;
@@ -210,7 +230,7 @@ final class Migration {
       SourceGuest guest,
       OwnershipLedger ledger,
       TargetLink link,
-      ImageDigest digest,
+      ImageDigest sent,
       PageRehearsal rehearsal)
       throws IOException, InterruptedException, CommandFailure {
     requireTarget(link.peer());
@@ -229,25 +249,34 @@ final class Migration {
     Pacer pacer = new Pacer(settings.bandwidth());
     try (RoundSender rounds =
         new RoundSender(
-            link, guest.image(), guest::gone, digest, pacer, settings.compress(), progress)) {
-      Course course = new Course(guest, ledger, link, digest, rounds);
+            link, guest.image(), guest::gone, sent, pacer, settings.compress(), progress)) {
+      Course course =
+          new Course(guest, ledger, link, sent, rounds, pacer, accepted.faultToken() != null);
       Switchover.Parts parts =
-          settings.mode() == MigrationMode.STOP_AND_COPY
-              ? stopAndCopy(course)
-              : preCopy(course, fixed);
+          switch (settings.mode()) {
+            case STOP_AND_COPY -> stopAndCopy(course);
+            case POSTCOPY -> postCopyAtOnce(course);
+            case PRECOPY, HYBRID -> preCopy(course, fixed);
+          };
       ledger.record(LedgerState.COMPLETED);
       cost.remember(parts.fixedNanos());
       link.send(new Goodbye());
     }
   }
 
-  /** What one attempt to move the guest works with. */
+  /**
+   * What one attempt to move the guest works with.
+   *
+   * @param mayPostcopy whether the target is ready for it
+   */
   private record Course(
       SourceGuest guest,
       OwnershipLedger ledger,
       TargetLink link,
       ImageDigest digest,
-      RoundSender rounds) {}
+      RoundSender rounds,
+      Pacer pacer,
+      boolean mayPostcopy) {}
 
   private Switchover.Parts stopAndCopy(Course course) throws IOException, InterruptedException {
     describe(course, "all of it while the guest stands still");
@@ -263,26 +292,110 @@ final class Migration {
     DirtyTracker tracker = guest.track(settings.tracking(), course.digest()::differs);
     journal.tracking(tracker.name());
     describe(course, "dirty pages by " + tracker.name());
+    OnStall onStall = onStall(course);
     guest.control().warmUp();
     journal.precopyBegins();
     DirtyPages dirty = new DirtyPages(guest.regionPages());
     PreCopy.Result result =
         new PreCopy(
-                guest,
-                tracker,
-                course.rounds(),
-                roundRule(guest),
-                settings.onStall(),
-                wish,
-                journal,
-                progress)
+                guest, tracker, course.rounds(), roundRule(guest), onStall, wish, journal, progress)
             .run(fixedCostNanos, dirty);
+    SwitchedBy early =
+        settings.mode() == MigrationMode.HYBRID && result.switchedBy() == null
+            ? SwitchedBy.PLAN
+            : result.switchedBy();
+    if (early != null) {
+      UnsentPages unsent = new UnsentPages(guest.regionPages());
+      dirty.drainTo(unsent::mark);
+      return postCopy(course, result.rounds() + 1, unsent, tracker::collect, early);
+    }
+    wish.refuse("too late: the guest is being handed over");
     Switchover.Remainder rest =
         () -> {
           tracker.collect(dirty::mark);
           return course.rounds().of(dirty);
         };
     return switchover(course, rest).run(result.rounds() + 1, settings.verifyFull());
+  }
+
+  private OnStall onStall(Course course) {
+    if (course.mayPostcopy()) {
+      wish.allow();
+      return settings.onStall();
+    }
+    if (settings.onStall() == OnStall.POSTCOPY) {
+      STORY.warn(
+          "The target cannot do post-copy for this guest: if it dirties faster than the link"
+              + " carries, it will stand still for as long as the rest takes.");
+      wish.refuse("the target cannot do post-copy for this guest");
+      return OnStall.PAUSE;
+    }
+    wish.refuse(
+        "it was begun with --on-stall %s, without post-copy"
+            .formatted(settings.onStall().name().toLowerCase(Locale.ROOT)));
+    return settings.onStall();
+  }
+
+  private Switchover.Parts postCopyAtOnce(Course course) throws IOException, InterruptedException {
+    describe(course, "the guest first and its pages as it touches them");
+    course.guest().control().warmUp();
+    long[] regionPages = course.guest().regionPages();
+    UnsentPages unsent = new UnsentPages(regionPages);
+    for (int region = 0; region < regionPages.length; region++) {
+      unsent.mark(region, 0, regionPages[region]);
+    }
+    return postCopy(course, 1, unsent, consumer -> {}, SwitchedBy.PLAN);
+  }
+
+  private Switchover.Parts postCopy(
+      Course course, int round, UnsentPages unsent, PostCopySwitch.Stale stale, SwitchedBy why)
+      throws IOException, InterruptedException {
+    SourceGuest guest = course.guest();
+    OwnershipLedger ledger = course.ledger();
+    journal.switchedBy(why);
+    wish.refuse("it is in post-copy already");
+    PostCopy.Manner manner =
+        new PostCopy.Manner(settings.push(), course.pacer(), settings.compress());
+    try (PostCopy postcopy =
+        new PostCopy(
+            course.link(),
+            round,
+            guest.image(),
+            course.digest(),
+            unsent,
+            manner,
+            progress,
+            journal)) {
+      Switchover.Parts parts =
+          new PostCopySwitch(guest, course.link(), ledger, cancellation, journal, progress)
+              .run(postcopy, round, unsent, stale, PostCopyFields.add(ledger.fields(), settings));
+      cancellation.beginServing();
+      STORY.info(
+          "Guest {} runs on the target after {} ms; {} MiB of its memory follow.",
+          guest.name(),
+          "%.1f".formatted(journal.downtimeMillis()),
+          (unsent.count() * 4096) >> 20);
+      HoldPoint.reached("serving");
+      settled(postcopy.run(course.rounds(), () -> wholeDigest(guest)));
+      return parts;
+    }
+  }
+
+  /** Of the image, which nothing changes any more. */
+  private Digest wholeDigest(SourceGuest guest) throws IOException {
+    Digest sent = Objects.requireNonNull(digest).value();
+    if (settings.verifyFull() && !ImageReread.digest(guest.image()).equals(sent)) {
+      throw new IOException("the guest's memory is not what was sent: a write to it was missed");
+    }
+    return sent;
+  }
+
+  private void settled(Settled said) {
+    journal.settled(said);
+    differs = said.comparison() == Comparison.DIFFERENT;
+    if (said.comparison() == Comparison.UNKNOWN) {
+      STORY.info("The target has every page; it cannot say whether all of them are as sent.");
+    }
   }
 
   private Switchover switchover(Course course, Switchover.Remainder remainder) {
@@ -321,7 +434,9 @@ final class Migration {
   /** Before the hand-over the target is told at once: it holds memory and a waiting guest. */
   private void tell(TargetLink link, Exception failure, SourceGuest guest, OwnershipLedger ledger) {
     LedgerState state = ledger.current();
-    if (state != LedgerState.HANDED_OVER && state != LedgerState.COMPLETED) {
+    if (state != LedgerState.HANDED_OVER
+        && state != LedgerState.SERVING
+        && state != LedgerState.COMPLETED) {
       Verdict verdict = verdict(failure, guest, ledger);
       link.abort(verdict.reason(), verdict.sentence());
     }
@@ -344,11 +459,26 @@ final class Migration {
         id,
         guest.name(),
         settings.mode(),
-        PostcopyWish.NO,
+        postcopyWish(),
         regions,
         Math.min(settings.dataChannels(), link.limits().maxDataChannels()),
-        settings.verifyFull(),
+        // In post-copy the guest changes the other image while this one is compared.
+        settings.verifyFull() && !isPostcopyPlanned(),
         settings.downtimeLimit().toNanos() / 1000);
+  }
+
+  private boolean isPostcopyPlanned() {
+    return settings.mode() == MigrationMode.POSTCOPY || settings.mode() == MigrationMode.HYBRID;
+  }
+
+  private PostcopyWish postcopyWish() {
+    if (isPostcopyPlanned()) {
+      return PostcopyWish.REQUIRED;
+    }
+    if (settings.mode() != MigrationMode.PRECOPY || settings.onStall() != OnStall.POSTCOPY) {
+      return PostcopyWish.NO;
+    }
+    return settings.insistOnPostcopy() ? PostcopyWish.REQUIRED : PostcopyWish.IF_POSSIBLE;
   }
 
   private RoundRule roundRule(SourceGuest guest) {
@@ -371,6 +501,7 @@ final class Migration {
     switch (ledger.current()) {
       case COMPLETED -> STORY.warn("The guest has moved; saying goodbye failed.", failure);
       case HANDED_OVER -> settleOwnership(failure, guest, ledger);
+      case SERVING -> serveOn(failure, guest, ledger);
       default -> throw Retreat.putBack(guest, ledger, verdict(failure, guest, ledger), failure);
     }
   }
@@ -412,6 +543,10 @@ final class Migration {
               "%s; the target gave the guest back".formatted(failure.getMessage()));
       throw Retreat.putBack(guest, ledger, verdict, failure);
     }
+    if (settled.get() == LedgerState.SERVING) {
+      serveOn(failure, guest, ledger);
+      return;
+    }
     if (failure instanceof PeerAbortedException) {
       // Its last word: the guest is the target's and does not run. The copy here may be the only
       // one left, and is not ended by a program.
@@ -426,7 +561,68 @@ final class Migration {
     STORY.info("The target's ledger says that it took the guest over.");
   }
 
-  private void release(SourceGuest guest, OwnershipLedger ledger) {
+  /** The guest runs on the target and needs pages from here; returns when it has them. */
+  private void serveOn(Exception failure, SourceGuest guest, OwnershipLedger ledger)
+      throws CommandFailure {
+    STORY.warn(
+        "The connection was lost ({}); guest {} runs on the target until it needs a page that is"
+            + " only here. Trying to reach the target again for {}.",
+        failure.getMessage(),
+        guest.name(),
+        TimeSpan.format(settings.recoverFor()));
+    try {
+      new Resumption(
+              connector,
+              settings.target(),
+              ledger.fields().more().getOrDefault(PEER_NAME, ""),
+              agent,
+              cancellation,
+              progress,
+              journal)
+          .run(
+              new Resumption.Remains(
+                  ledger, guest.image(), Objects.requireNonNull(digest), () -> wholeDigest(guest)),
+              new PostCopy.Manner(
+                  settings.push(), new Pacer(settings.bandwidth()), settings.compress()),
+              settings.recoverFor())
+          .ifPresentOrElse(this::settled, journal::settled);
+    } catch (GuestEndedThereException e) {
+      Recovery.closeEnded(ledger);
+      throw new CommandFailure(
+          ExitCode.FAILED,
+          "guest %s ran on the target and ended there before it had all of its memory (%s); the copy"
+                  .formatted(guest.name(), e.getMessage())
+              + " here, as it was when it left, was kept and stays paused",
+          e);
+    } catch (InterruptedException | IOException | RuntimeException e) {
+      failure.addSuppressed(e);
+      throw new CommandFailure(
+          ExitCode.RECOVERABLE,
+          "the target is lost (%s) and %s: guest %s is the target's and waits there as soon as it"
+                  .formatted(
+                      failure.getMessage(),
+                      e instanceof InterruptedException
+                          ? "the attempts to reach it again were called off"
+                          : "could not be reached again",
+                      guest.name())
+              + " needs a page that is only here; keep the paused copy and continue with '%s'"
+                  .formatted(RecoverCommand.of(id, settings.stateDirectory())),
+          failure);
+    } finally {
+      cancellation.ignoreFromNowOn();
+    }
+  }
+
+  private void release(SourceGuest guest, OwnershipLedger ledger) throws CommandFailure {
+    if (differs) {
+      markReleased(ledger);
+      throw new CommandFailure(
+          ExitCode.FAILED,
+          "what arrived on the target is not what was sent, found out when guest %s ran there"
+                  .formatted(guest.name())
+              + " already: it still does, and the copy here, as it was when it left, was kept and"
+              + " stays paused");
+    }
     progress.phase("completed");
     guest.stopTracking();
     STORY.info(

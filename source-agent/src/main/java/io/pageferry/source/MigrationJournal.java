@@ -2,7 +2,9 @@ package io.pageferry.source;
 
 import io.pageferry.agent.report.MigrationReport;
 import io.pageferry.protocol.channel.PeerIdentity;
+import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.MigrationMode;
+import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.page.PageTally;
 import io.pageferry.source.Switchover.Parts;
 import java.util.ArrayList;
@@ -104,13 +106,26 @@ final class MigrationJournal {
     operationsBefore = perSecond;
   }
 
-  /** The target has everything; {@code perSecond} is null where the guest cannot tell. */
-  void settled(
-      long nanoTime, MigrationReport.Faults served, @Nullable Double perSecond, boolean equal) {
-    settledAt = nanoTime;
-    faults = served;
-    operationsDuring = perSecond;
-    verified = equal;
+  /** The target has everything. */
+  void settled() {
+    settledAt = System.nanoTime();
+  }
+
+  /** The target has everything, and this is what it says of it. */
+  void settled(Settled said) {
+    settled();
+    verified = said.comparison() == Comparison.EQUAL;
+    faults =
+        new MigrationReport.Faults(
+            said.faults(),
+            said.p50Nanos() / 1e3,
+            said.p99Nanos() / 1e3,
+            said.maxNanos() / 1e3,
+            said.localFaults(),
+            said.avoided(),
+            said.duplicates());
+    operationsDuring =
+        said.guestMilliOpsPerSecond() == 0 ? null : said.guestMilliOpsPerSecond() / 1e3;
   }
 
   void stopReason(String reason) {

@@ -55,6 +55,13 @@ final class Pacer {
     }
   }
 
+  /** Counts bytes that do not wait for their turn: what comes after them waits longer. */
+  void charge(int bytes) {
+    if (bytesPerSecond > 0) {
+      book(System.nanoTime(), bytes);
+    }
+  }
+
   /** Books the next slot and returns when it begins, on the clock of {@code now}. */
   synchronized long book(long now, int bytes) {
     if (nextSlot - (now - BURST_NANOS) < 0) {

@@ -34,6 +34,7 @@ final class PageSender implements AutoCloseable {
   private final MigrationProgress progress;
   private final PageEncoder encoder;
   private final RoundWork.Piece piece = new RoundWork.Piece();
+  private PageTally tally = new PageTally();
 
   PageSender(
       int index,
@@ -60,7 +61,7 @@ final class PageSender implements AutoCloseable {
    * @return what went out on this channel
    */
   PageTally send(int round, PageWork work) throws IOException, InterruptedException {
-    PageTally tally = new PageTally();
+    tally = new PageTally();
     if (index == 0) {
       for (RoundWork.Holes holes : work.holes()) {
         sendHoles(round, holes.region(), holes.spans(), tally);
@@ -70,6 +71,11 @@ final class PageSender implements AutoCloseable {
       sendPiece(round, tally);
     }
     channel.flush();
+    return tally;
+  }
+
+  /** What the last round brought so far; for whoever has waited for its thread. */
+  PageTally sent() {
     return tally;
   }
 

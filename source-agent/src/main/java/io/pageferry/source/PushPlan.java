@@ -89,8 +89,7 @@ final class PushPlan implements PageWork {
   }
 
   private final UnsentPages unsent;
-  private final List<RoundWork.Holes> holes;
-  private final boolean prepaging;
+  private final PushMode mode;
   private final int piecePages;
   private final int pieceRuns;
   private final BlockingQueue<Touch> hints = new ArrayBlockingQueue<>(MAX_HINTS);
@@ -98,36 +97,44 @@ final class PushPlan implements PageWork {
   /** The first has its turn. */
   private final List<Bubble> bubbles = new ArrayList<>();
 
+  private List<RoundWork.Holes> holes = List.of();
   private int sweepRegion;
   private long sweepPage;
 
   /**
-   * @param holes claimed already; they are told first
    * @param peer what the target is ready to receive in one frame
    */
-  PushPlan(UnsentPages unsent, List<RoundWork.Holes> holes, PushMode mode, Limits peer) {
+  PushPlan(UnsentPages unsent, PushMode mode, Limits peer) {
     this.unsent = unsent;
-    this.holes = List.copyOf(holes);
-    this.prepaging = mode == PushMode.PREPAGING;
+    this.mode = mode;
     piecePages = Math.min(RoundWork.PIECE_PAGES, PageBatch.maxPages(peer));
     pieceRuns = Math.min(piecePages, peer.maxRunsPerBatch());
   }
 
   /** The guest waits for this page, which is sent by others. */
   void touched(int region, long page) {
-    if (prepaging) {
+    if (mode == PushMode.PREPAGING) {
       // A hint that finds no room is not worth waiting for.
       var _ = hints.offer(new Touch(region, page));
     }
   }
 
+  /** What is told before anything is pushed; claimed by the caller. */
+  synchronized void tellFirst(List<RoundWork.Holes> claimed) {
+    holes = List.copyOf(claimed);
+  }
+
   @Override
-  public List<RoundWork.Holes> holes() {
+  public synchronized List<RoundWork.Holes> holes() {
     return holes;
   }
 
   @Override
   public synchronized boolean take(RoundWork.Piece piece) {
+    if (mode == PushMode.NONE) {
+      piece.begin(0);
+      return false;
+    }
     for (Touch touch = hints.poll(); touch != null; touch = hints.poll()) {
       hear(touch);
     }

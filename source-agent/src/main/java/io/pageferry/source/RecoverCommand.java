@@ -75,9 +75,7 @@ final class RecoverCommand implements Callable<ExitCode> {
   @Mixin private StateOptions state = new StateOptions();
   @Mixin private TlsOptions tls = new TlsOptions();
 
-  @SuppressWarnings("UnusedVariable") // AgentCommandLine reads it before the command runs
-  @Mixin
-  private LoggingOptions logging = new LoggingOptions();
+  @Mixin private LoggingOptions logging = new LoggingOptions();
 
   /** The command that takes up this migration, to be shown to the user. */
   static String of(UUID migration, Path stateDirectory) {
@@ -96,7 +94,7 @@ final class RecoverCommand implements Callable<ExitCode> {
     for (UUID id : chosen) {
       try (OwnershipLedger ledger =
           OwnershipLedger.open(state.directory(), LedgerSide.SOURCE, id)) {
-        STORY.info("{}", new Recovery(ledger, tls, settleFor, force).run());
+        STORY.info("{}", new Recovery(ledger, tls, settleFor, force, logging.quiet()).run());
         stayed |= ledger.current() != LedgerState.COMPLETED;
       } catch (LedgerException e) {
         String what =

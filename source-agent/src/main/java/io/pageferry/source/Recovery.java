@@ -5,6 +5,8 @@ import io.pageferry.agent.cli.CommandFailure;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LogOutput;
 import io.pageferry.agent.cli.TlsOptions;
+import io.pageferry.agent.cli.Version;
+import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
@@ -13,7 +15,13 @@ import io.pageferry.guest.control.QmpControl;
 import io.pageferry.guest.description.Afterwards;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
+import io.pageferry.guest.image.GuestImage;
+import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.protocol.channel.PeerConnector;
+import io.pageferry.protocol.message.Comparison;
+import io.pageferry.protocol.message.MigrationMode;
+import io.pageferry.protocol.message.Settled;
+import io.pageferry.protocol.page.ImageDigest;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.UnixDomainSocketAddress;
@@ -37,12 +45,20 @@ final class Recovery {
   private final TlsOptions tls;
   private final Duration settleFor;
   private final boolean force;
+  private final boolean quiet;
 
-  Recovery(OwnershipLedger ledger, TlsOptions tls, Duration settleFor, boolean force) {
+  /**
+   * @param settleFor how long to ask the target
+   * @param force whether the guest is resumed here without the target's word
+   * @param quiet whether no progress is shown
+   */
+  Recovery(
+      OwnershipLedger ledger, TlsOptions tls, Duration settleFor, boolean force, boolean quiet) {
     this.ledger = ledger;
     this.tls = tls;
     this.settleFor = settleFor;
     this.force = force;
+    this.quiet = quiet;
   }
 
   /**
@@ -59,6 +75,7 @@ final class Recovery {
         case PAUSED -> putBack("had not been handed over");
         case RECLAIMED -> putBack("was given back by the target");
         case HANDED_OVER -> settle();
+        case SERVING -> serve();
         case COMPLETED ->
             ledger.fields().isSet(LedgerFields.RELEASED)
                 ? "Guest %s has moved to %s.".formatted(guestName(), peer())
@@ -91,12 +108,117 @@ final class Recovery {
       if (settled.isEmpty()) {
         throw open("%s does not say whether it took the guest over".formatted(peer()), null);
       }
-      return settled.get() == LedgerState.RECLAIMED
-          ? putBack("was given back by the target")
-          : release();
+      return switch (settled.get()) {
+        case RECLAIMED -> putBack("was given back by the target");
+        case SERVING -> serve(connector, target);
+        default -> release();
+      };
     } catch (InterruptedException e) {
       throw open("the recovery was interrupted", e);
     }
+  }
+
+  private String serve() throws CommandFailure {
+    if (force) {
+      throw new CommandFailure(
+          ExitCode.REFUSED,
+          "guest %s runs on %s and the copy here is older: nothing was changed; to go on sending"
+                  .formatted(guestName(), peer())
+              + " its missing pages run '%s' without --force".formatted(command()));
+    }
+    InetSocketAddress target = new AddressConverter().convert(peer());
+    try (PeerConnector connector =
+        new PeerConnector(tls.clientSettings(target, STORY, ledger.fields().more()))) {
+      return serve(connector, target);
+    } catch (InterruptedException e) {
+      throw waiting("the recovery was interrupted", e);
+    }
+  }
+
+  /** The guest runs on the target and its missing pages are in the image of the one paused here. */
+  private String serve(PeerConnector connector, InetSocketAddress target)
+      throws CommandFailure, InterruptedException {
+    GuestDescription description = description();
+    requireStill(description);
+    try (GuestImage image = GuestImage.openExisting(description);
+        ImageDigest digest = new ImageDigest(ImageReread.layout(image.regions()))) {
+      MigrationProgress progress = new MigrationProgress(ledger.migration(), peer());
+      progress.guest(guestName(), image.regions().stream().mapToLong(ImageRegion::pages).sum());
+      MigrationJournal journal =
+          new MigrationJournal(ledger.migration(), MigrationMode.POSTCOPY, Version.number());
+      Resumption resumption =
+          new Resumption(
+              connector,
+              target,
+              ledger.fields().more().getOrDefault(Migration.PEER_NAME, ""),
+              SourceAgent.INTRODUCTION,
+              new Cancellation(),
+              progress,
+              journal);
+      // What an earlier agent sent is not known here, but nothing has changed since.
+      Resumption.Remains remains =
+          new Resumption.Remains(ledger, image, digest, () -> ImageReread.digest(image));
+      Optional<Settled> settled;
+      try (ProgressDisplay _ = ProgressDisplay.show(progress, quiet)) {
+        settled =
+            resumption.run(
+                remains,
+                PostCopyFields.manner(ledger.fields()),
+                PostCopyFields.recoverFor(ledger.fields(), settleFor));
+      }
+      if (settled.isPresent() && settled.get().comparison() == Comparison.DIFFERENT) {
+        Migration.markReleased(ledger);
+        throw new CommandFailure(
+            ExitCode.FAILED,
+            "what arrived on %s is not what is here, found out when guest %s ran there already: it"
+                    .formatted(peer(), guestName())
+                + " still does, and the copy here was kept and stays paused");
+      }
+      return release();
+    } catch (GuestEndedThereException e) {
+      closeEnded(ledger);
+      throw new CommandFailure(
+          ExitCode.FAILED,
+          "guest %s ran on %s and ended there before it had all of its memory (%s); the copy here,"
+                  .formatted(guestName(), peer(), e.getMessage())
+              + " as it was when it left, was kept and stays paused",
+          e);
+    } catch (IOException e) {
+      throw waiting(String.valueOf(e.getMessage()), e);
+    }
+  }
+
+  /** A copy that ran on would have changed the memory that the target still waits for. */
+  private void requireStill(GuestDescription description) throws CommandFailure {
+    if (!isAnswered(description.control().qmp())) {
+      return;
+    }
+    try (QmpControl control = QmpControl.connect(description.control())) {
+      if (control.status().running()) {
+        throw waiting("the copy here runs, so that its memory is not what it was any more", null);
+      }
+    } catch (IOException e) {
+      throw waiting("the copy here does not answer (%s)".formatted(e.getMessage()), e);
+    }
+  }
+
+  /** Nothing of this migration is left to do; the copy here may be the only one. */
+  static void closeEnded(OwnershipLedger ledger) {
+    try {
+      ledger.record(LedgerState.COMPLETED);
+    } catch (LedgerException e) {
+      STORY.warn("The end of this migration could not be written down: {}.", e.getMessage());
+    }
+    Migration.markReleased(ledger);
+  }
+
+  private CommandFailure waiting(String what, @Nullable Exception cause) {
+    return new CommandFailure(
+        ExitCode.RECOVERABLE,
+        "guest %s is %s's and waits there as soon as it needs a page that is only here: %s; keep the"
+                .formatted(guestName(), peer(), what)
+            + " paused copy and try again with '%s'".formatted(command()),
+        cause);
   }
 
   private String putBack(String why) throws IOException, CommandFailure {

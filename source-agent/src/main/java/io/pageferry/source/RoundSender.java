@@ -223,6 +223,13 @@ final class RoundSender implements AutoCloseable {
     throw new IllegalStateException(cause);
   }
 
+  /** What the round brought that broke off; only after {@link #close}. */
+  PageTally brokenOff() {
+    PageTally sum = new PageTally();
+    senders.forEach(sender -> sum.add(sender.sent()));
+    return sum;
+  }
+
   @Override
   public void close() {
     // The senders' buffers may only go once nobody uses them any more; closing the channels has

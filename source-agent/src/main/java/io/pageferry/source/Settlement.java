@@ -18,10 +18,10 @@ import org.slf4j.Logger;
 /**
  * Finds out whose guest it is after this side has written HANDED_OVER and heard nothing more.
  *
- * <p>Only the target's ledger can say: if it says TAKEN_OVER the guest is gone from here; if not,
- * the target is asked to write ABANDONED, after which no commit can start the guest there any more
- * and it may be resumed here. A target that has never heard of the migration is not believed: it
- * may be another machine, or one whose ledger was lost together with the proof.
+ * <p>Only the target's ledger can say: if it says TAKEN_OVER, RUNNING or FETCHING the guest is gone
+ * from here; if not, the target is asked to write ABANDONED, after which no commit can start the
+ * guest there any more and it may be resumed here. A target that has never heard of the migration
+ * is not believed: it may be another machine, or one whose ledger was lost together with the proof.
  *
  * <p>Threading: the driver thread.
  */
@@ -47,8 +47,8 @@ final class Settlement {
   /**
    * Asks until there is an answer or the time is up, and writes the answer to the ledger.
    *
-   * @return COMPLETED if the guest is the target's, RECLAIMED if it is ours again, empty if the
-   *     question stays open
+   * @return COMPLETED if the guest is the target's, SERVING if it is and pages are only here,
+   *     RECLAIMED if it is ours again, empty if the question stays open
    */
   Optional<LedgerState> settle(OwnershipLedger ledger, Duration limit)
       throws InterruptedException, IOException {
@@ -63,6 +63,10 @@ final class Settlement {
         }
         OwnershipState state = ask(link, ledger);
         switch (state) {
+          case FETCHING -> {
+            ledger.record(LedgerState.SERVING);
+            return Optional.of(LedgerState.SERVING);
+          }
           case TAKEN_OVER, RUNNING -> {
             ledger.record(LedgerState.COMPLETED);
             // The target need not be asked again, and may close its ledger.

@@ -27,10 +27,10 @@ import java.util.Arrays;
  */
 final class Switchover {
   /** Loading device state and, with a full comparison, rereading the image. */
-  private static final Duration PREPARATION = Duration.ofMinutes(5);
+  static final Duration PREPARATION = Duration.ofMinutes(5);
 
   /** After this long without an answer to the commit the other ledger is asked instead. */
-  private static final Duration CONFIRMATION = Duration.ofSeconds(15);
+  static final Duration CONFIRMATION = Duration.ofSeconds(15);
 
   private static final int DEVICE_STATE_CHUNK = 512 << 10;
 
@@ -106,7 +106,7 @@ final class Switchover {
     journal.round(last, 0);
     long landed = System.nanoTime();
 
-    sendDeviceState(guest.control().saveDeviceState());
+    sendDeviceState(link, guest.control().saveDeviceState());
     long saved = System.nanoTime();
 
     Digest value = digest.value();
@@ -147,7 +147,8 @@ final class Switchover {
     }
   }
 
-  private void sendDeviceState(byte[] state) throws ProtocolException {
+  /** Sends it in pieces that fit a frame. */
+  static void sendDeviceState(TargetLink link, byte[] state) throws ProtocolException {
     int offset = 0;
     do {
       int end = Math.min(state.length, offset + DEVICE_STATE_CHUNK);

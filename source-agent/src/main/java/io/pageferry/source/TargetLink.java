@@ -15,8 +15,14 @@ import io.pageferry.protocol.message.ChannelRole;
 import io.pageferry.protocol.message.Hello;
 import io.pageferry.protocol.message.Limits;
 import io.pageferry.protocol.message.Message;
+import io.pageferry.protocol.message.Missing;
 import io.pageferry.protocol.message.Offer;
+import io.pageferry.protocol.message.PageRequest;
+import io.pageferry.protocol.message.PageSpan;
 import io.pageferry.protocol.message.Progress;
+import io.pageferry.protocol.message.RegionOffer;
+import io.pageferry.protocol.message.Resume;
+import io.pageferry.protocol.message.Resumed;
 import io.pageferry.protocol.message.RoundEnd;
 import io.pageferry.protocol.message.VersionRange;
 import io.pageferry.protocol.message.Welcome;
@@ -25,15 +31,17 @@ import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The channels to the target agent and the conversation on them: every message that goes or comes
  * is checked against the protocol's state machine.
  *
  * <p>Threading: the driver thread only, except {@link #data()}, whose channels belong to one sender
- * each, and {@link #close()}.
+ * each, {@link #requested} and {@link #close()}.
  */
 final class TargetLink implements AutoCloseable {
   /** An answer that needs nothing but a round trip and a little disk. */
@@ -53,6 +61,7 @@ final class TargetLink implements AutoCloseable {
   private final PeerChannel control;
   private final SourceConversation conversation = new SourceConversation();
   private final List<PeerChannel> data = new ArrayList<>();
+  private @Nullable PeerChannel fault;
   private Limits limits = Limits.CURRENT;
   private long roundTripNanos;
 
@@ -91,27 +100,111 @@ final class TargetLink implements AutoCloseable {
         index);
   }
 
-  /** Offers the guest; opens as many data channels as the target grants. */
+  /** Offers the guest; opens as many data channels as the target grants, and the fault channel. */
   Accepted offer(Offer offer, String agent) throws IOException, InterruptedException {
     send(offer);
     Accepted accepted = await(Accepted.class, PREFLIGHT);
-    List<byte[]> tokens = accepted.joinTokens();
+    join(offer.migration(), accepted.joinTokens(), accepted.faultToken(), agent);
+    return accepted;
+  }
+
+  /**
+   * Takes up an interrupted post-copy again.
+   *
+   * @param layout the guest's memory as it was offered
+   * @param missing receives the pages that the target still waits for
+   * @return the number of the round in which they are sent
+   */
+  int resume(UUID migration, List<RegionOffer> layout, UnsentPages missing, String agent)
+      throws IOException, InterruptedException {
+    conversation.layout(layout);
+    send(new Resume(migration));
+    Resumed resumed = await(Resumed.class, ANSWER);
+    Missing some;
+    do {
+      some = await(Missing.class, ANSWER);
+      for (PageSpan span : some.spans()) {
+        missing.mark(some.region(), span.firstPage(), span.count());
+      }
+    } while (!some.last());
+    // Not before: the first request must not overtake what it is judged by.
+    join(migration, resumed.joinTokens(), resumed.faultToken(), agent);
+    return resumed.round();
+  }
+
+  private void join(UUID migration, List<byte[]> tokens, byte @Nullable [] faultToken, String agent)
+      throws IOException, InterruptedException {
     for (int index = 0; index < tokens.size(); index++) {
       PeerChannel channel = connector.connect(target);
       data.add(channel);
-      channel.send(hello(ChannelRole.DATA, offer.migration(), tokens.get(index), index, agent));
-      Message answer = receive(channel, ANSWER);
-      if (!(answer instanceof Welcome)) {
-        throw new ProtocolException(
-            AbortReason.PROTOCOL_VIOLATION, "a data channel was answered with " + answer.type());
-      }
+      join(channel, hello(ChannelRole.DATA, migration, tokens.get(index), index, agent));
     }
-    return accepted;
+    if (faultToken != null) {
+      PeerChannel channel = connector.connectUrgent(target);
+      fault = channel;
+      join(channel, hello(ChannelRole.FAULT, migration, faultToken, 0, agent));
+    }
+  }
+
+  private static void join(PeerChannel channel, Hello hello)
+      throws IOException, InterruptedException {
+    channel.send(hello);
+    Message answer = receive(channel, ANSWER);
+    if (!(answer instanceof Welcome)) {
+      throw new ProtocolException(
+          AbortReason.PROTOCOL_VIOLATION,
+          "a %s channel was answered with %s".formatted(hello.role(), answer.type()));
+    }
   }
 
   /** One for each data channel that the target granted. */
   List<PeerChannel> data() {
     return data;
+  }
+
+  /** Where the target asks for pages that its guest waits for; there if post-copy was granted. */
+  PeerChannel fault() {
+    return Objects.requireNonNull(fault);
+  }
+
+  /** The target asks for pages; any thread. */
+  void requested(PageRequest request) throws ProtocolException {
+    conversation.pageRequestReceived(request);
+  }
+
+  /** Ends the post-copy round on the fault channel, as {@link #endRound} does on the others. */
+  void endFaultRound(RoundEnd end) throws ProtocolException {
+    conversation.roundEndSent(conversation.faultChannel(), end);
+    fault().send(end);
+  }
+
+  /**
+   * Looks after the connections while nobody sends or receives.
+   *
+   * @throws IOException if one of them is lost
+   */
+  void requireOpen() throws IOException, InterruptedException {
+    if (!control.isOpen()) {
+      throw explain(
+          new PeerLostException(
+              PeerLostException.Kind.CLOSED, control.peer().hostAndPort() + " is gone"));
+    }
+    for (PeerChannel channel : data) {
+      if (!channel.isOpen()) {
+        throw explain(lossOf(channel));
+      }
+    }
+  }
+
+  private static IOException lossOf(PeerChannel channel) throws InterruptedException {
+    try {
+      Message stray = channel.receive(Duration.ofMillis(1));
+      return new IOException("a data channel was lost after " + stray.type());
+    } catch (IOException e) {
+      return e;
+    } catch (TimeoutException e) {
+      return new IOException("a data channel to %s was lost".formatted(channel.peer()), e);
+    }
   }
 
   /** Ends a round on one data channel; its pages have been handed to the channel before. */
@@ -184,6 +277,8 @@ final class TargetLink implements AutoCloseable {
       }
     } catch (PeerAbortedException e) {
       return e;
+    } catch (PeerLostException e) {
+      return control.isOpen() || loss instanceof PeerLostException ? loss : e;
     } catch (IOException | TimeoutException e) {
       return loss;
     }
@@ -201,6 +296,10 @@ final class TargetLink implements AutoCloseable {
     // Closing waits for the peer, for seconds where it takes nothing, and the guest may stand still
     // meanwhile: not for one channel after the other.
     data.forEach(channel -> Thread.ofVirtual().start(channel::close));
+    PeerChannel urgent = fault;
+    if (urgent != null) {
+      Thread.ofVirtual().start(urgent::close);
+    }
     control.close();
   }
 }

@@ -15,8 +15,8 @@ import java.util.concurrent.atomic.AtomicLong;
 final class UnsentPages {
   private static final VarHandle WORD = MethodHandles.arrayElementVarHandle(long[].class);
 
-  /** Takes the runs of pages that are now the caller's to send. */
-  interface Claimed {
+  /** Takes runs of pages, in ascending order. */
+  interface Runs {
     void run(int region, long firstPage, long count);
   }
 
@@ -39,18 +39,30 @@ final class UnsentPages {
 
   /** Adds pages; those that are marked already are not counted again. */
   void mark(int region, long firstPage, long runPages) {
+    mark(region, firstPage, runPages, (of, first, pagesOfRun) -> {});
+  }
+
+  /**
+   * Adds pages.
+   *
+   * @param fresh gets the runs of those that were not marked before
+   */
+  void mark(int region, long firstPage, long runPages, Runs fresh) {
     if (!holds(region, firstPage, runPages)) {
       throw new IndexOutOfBoundsException(
           "pages %d+%d of region %d".formatted(firstPage, runPages, region));
     }
     long[] bits = words[region];
     long end = firstPage + runPages;
+    Joined runs = new Joined(region, fresh);
     for (long page = firstPage; page < end; page = nextWord(page)) {
       int word = (int) (page >>> 6);
-      long mask = mask(page, end);
-      count.addAndGet(Long.bitCount(mask & ~bits[word]));
-      bits[word] |= mask;
+      long added = mask(page, end) & ~bits[word];
+      bits[word] |= added;
+      count.addAndGet(Long.bitCount(added));
+      runs.add(page & -64, added);
     }
+    runs.end();
   }
 
   /** Whether there are such pages at all, for numbers that come from a peer. */
@@ -88,31 +100,61 @@ final class UnsentPages {
    *
    * @return how many they are
    */
-  long claimRange(int region, long firstPage, long end, Claimed claimed) {
+  long claimRange(int region, long firstPage, long end, Runs claimed) {
     long sum = 0;
-    long runStart = 0;
-    long runEnd = -1;
+    Joined runs = new Joined(region, claimed);
     for (long page = firstPage; page < end; page = nextWord(page)) {
       long got = claim(region, (int) (page >>> 6), mask(page, end));
-      long base = page & -64;
       sum += Long.bitCount(got);
-      while (got != 0) {
-        int from = Long.numberOfTrailingZeros(got);
-        int length = Long.numberOfTrailingZeros(~(got >>> from));
-        got &= length == 64 ? 0 : ~(((1L << length) - 1) << from);
-        if (base + from != runEnd) {
-          if (runEnd >= 0) {
-            claimed.run(region, runStart, runEnd - runStart);
-          }
-          runStart = base + from;
+      runs.add(page & -64, got);
+    }
+    runs.end();
+    return sum;
+  }
+
+  /** Makes runs of the bits of one word after the other. */
+  private static final class Joined {
+    private final int region;
+    private final Runs taking;
+    private long start;
+    private long end = -1;
+
+    private Joined(int region, Runs taking) {
+      this.region = region;
+      this.taking = taking;
+    }
+
+    private void add(long base, long word) {
+      long bits = word;
+      while (bits != 0) {
+        int from = Long.numberOfTrailingZeros(bits);
+        int length = Long.numberOfTrailingZeros(~(bits >>> from));
+        bits &= length == 64 ? 0 : ~(((1L << length) - 1) << from);
+        if (base + from != end) {
+          end();
+          start = base + from;
         }
-        runEnd = base + from + length;
+        end = base + from + length;
       }
     }
-    if (runEnd >= 0) {
-      claimed.run(region, runStart, runEnd - runStart);
+
+    private void end() {
+      if (end >= 0) {
+        taking.run(region, start, end - start);
+      }
+      end = -1;
     }
-    return sum;
+  }
+
+  /** Reports all unclaimed pages. */
+  void forEach(Runs unclaimed) {
+    for (int region = 0; region < pages.length; region++) {
+      Joined runs = new Joined(region, unclaimed);
+      for (int word = 0; word < words[region].length; word++) {
+        runs.add((long) word << 6, (long) WORD.getAcquire(words[region], word));
+      }
+      runs.end();
+    }
   }
 
   /** The first unclaimed page at or after {@code from} and before {@code end}, or {@code end}. */

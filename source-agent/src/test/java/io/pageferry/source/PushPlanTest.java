@@ -28,7 +28,7 @@ class PushPlanTest {
   }
 
   private static PushPlan plan(UnsentPages unsent, PushMode mode) {
-    return new PushPlan(unsent, List.of(), mode, Limits.CURRENT);
+    return new PushPlan(unsent, mode, Limits.CURRENT);
   }
 
   /** The pages of the next so many pieces. */
@@ -132,7 +132,7 @@ class PushPlanTest {
         }
       }
     }
-    PushPlan plan = new PushPlan(unsent, List.of(), PushMode.PREPAGING, low);
+    PushPlan plan = new PushPlan(unsent, PushMode.PREPAGING, low);
     while (plan.take(piece)) {
       assertThat(piece.pages()).isBetween(1, 15);
       assertThat(piece.runs()).isLessThanOrEqualTo(Limits.MIN_RUNS_PER_BATCH);

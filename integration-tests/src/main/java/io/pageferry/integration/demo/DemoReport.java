@@ -32,6 +32,21 @@ record DemoReport(ObjectNode json, long pagesVerified, long faults, long operati
     return new DemoReport(report, pages, faults, ticks.path("operations").asLong());
   }
 
+  /** Whether the guest ran on the target before all of its pages were there. */
+  boolean wasPostcopy() {
+    return !json.path("switchedBy").isNull() && !json.path("switchedBy").isMissingNode();
+  }
+
+  /**
+   * Adds what the guest does now.
+   *
+   * @param ticks the guest's {@code x-pageferry-ticks}, when it has had all its pages for a second
+   */
+  void noteOperationsAfter(JsonNode ticks) {
+    json.withObject("/application")
+        .put("afterOpsPerSecond", ticks.path("operationsPerSecond").asDouble());
+  }
+
   /** Whether the guest's own check found every page as it left it. */
   boolean guestFoundNothing() {
     return faults == 0 && pagesVerified >= json.path("pages").path("total").asLong();
@@ -41,7 +56,22 @@ record DemoReport(ObjectNode json, long pagesVerified, long faults, long operati
    * What the guest says, in a few lines for people; what the agents say, the source agent has said.
    */
   String text() {
-    return String.join("\n", stoodStill(), dirtyPages(), verification()) + "\n";
+    return String.join("\n", stoodStill(), dirtyPages(), atWork() + verification()) + "\n";
+  }
+
+  /** Nothing where the guest was not slowed down by missing pages. */
+  private String atWork() {
+    return wasPostcopy()
+        ? "  at work    %s before, %s while pages were missing, %s after%n"
+            .formatted(operations("before"), operations("during"), operations("after"))
+        : "";
+  }
+
+  private String operations(String when) {
+    JsonNode perSecond = json.path("application").path(when + "OpsPerSecond");
+    return perSecond.isNumber()
+        ? String.format(Locale.ROOT, "%,.0f page writes/s", perSecond.asDouble())
+        : "unknown";
   }
 
   private String stoodStill() {
