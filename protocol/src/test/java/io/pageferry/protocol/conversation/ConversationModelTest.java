@@ -9,6 +9,7 @@ import io.pageferry.protocol.message.Accepted;
 import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.message.ChannelRole;
 import io.pageferry.protocol.message.Commit;
+import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.DeviceState;
 import io.pageferry.protocol.message.DigestValue;
 import io.pageferry.protocol.message.DirtySummary;
@@ -18,24 +19,30 @@ import io.pageferry.protocol.message.KeepAlive;
 import io.pageferry.protocol.message.Limits;
 import io.pageferry.protocol.message.Message;
 import io.pageferry.protocol.message.MigrationMode;
+import io.pageferry.protocol.message.Missing;
 import io.pageferry.protocol.message.Offer;
 import io.pageferry.protocol.message.Ownership;
 import io.pageferry.protocol.message.OwnershipQuery;
 import io.pageferry.protocol.message.OwnershipState;
+import io.pageferry.protocol.message.PageRequest;
+import io.pageferry.protocol.message.PageSpan;
 import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.Prepared;
 import io.pageferry.protocol.message.Progress;
 import io.pageferry.protocol.message.RegionOffer;
+import io.pageferry.protocol.message.Resume;
+import io.pageferry.protocol.message.Resumed;
 import io.pageferry.protocol.message.RoundBegin;
 import io.pageferry.protocol.message.RoundEnd;
 import io.pageferry.protocol.message.RoundLanded;
+import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.message.Started;
+import io.pageferry.protocol.message.Switch;
 import io.pageferry.protocol.message.VersionRange;
 import io.pageferry.protocol.message.Welcome;
-import java.util.EnumMap;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.UUID;
@@ -47,21 +54,35 @@ import org.junit.jupiter.params.provider.ValueSource;
 /**
  * Drives both sides with random events, legal and illegal, and compares each verdict with a model
  * that is made differently: the order on the control channel is a regular expression over one
- * letter a message, and the data channels are a few counters.
+ * letter a message, and the other channels are a few counters.
  */
 class ConversationModelTest {
   private static final int CHANNELS = 3;
+
+  /** Behind the data channels. */
+  private static final int FAULT_CHANNEL = CHANNELS;
+
+  private static final int PAGES_IN_ALL = 8;
+  private static final int RESUMED_ROUND = 9;
+  private static final List<RegionOffer> LAYOUT =
+      List.of(new RegionOffer("ram", PAGES_IN_ALL * 4096L));
+  private static final int WALKS = 120;
+  private static final int STEPS = 2000;
   private static final UUID MIGRATION = new UUID(1, 2);
 
   /**
    * H hello, W welcome, Q question, A its answer, O offer, K accepted, r round, R last round, l
    * landed, d device state, D its last piece, V digest, P prepared, M mismatch, C commit, S
-   * started, G goodbye.
+   * started, G goodbye; m missing at the target, N the last of it, X switch, T settled; U resume, u
+   * resumed, n still missing, L the last of it.
    */
   private static final Pattern CONTROL =
-      Pattern.compile("HW(?:QA)*(?:G|OK(?:rl)*R(?:d*ld*DV|d*DlV|d*DVl)(?:M|PCSG))");
+      Pattern.compile(
+          "HW(?:QA)*(?:G"
+              + "|OK(?:rl)*(?:R(?:d*ld*DV|d*DlV|d*DVl)(?:M|PCSG)|m*Nd*DXPCSlVTG)"
+              + "|Uun*LlVTG)");
 
-  /** What may happen, as one letter of the model; data channel events have none. */
+  /** What may happen, as one letter of the model; events of other channels have none. */
   private enum Event {
     HELLO('H'),
     WELCOME('W'),
@@ -80,13 +101,22 @@ class ConversationModelTest {
     COMMIT('C'),
     STARTED('S'),
     GOODBYE('G'),
+    MISSING('m'),
+    MISSING_LAST('N'),
+    SWITCH('X'),
+    SETTLED('T'),
+    RESUME('U'),
+    RESUMED('u'),
+    STILL_MISSING('n'),
+    STILL_MISSING_LAST('L'),
     SOURCE_ABORT('x'),
     TARGET_ABORT('y'),
     KEEP_ALIVE(' '),
     PROGRESS(' '),
     SUMMARY(' '),
     PAGES(' '),
-    ROUND_END(' ');
+    ROUND_END(' '),
+    PAGE_REQUEST(' ');
 
     private final char letter;
 
@@ -95,8 +125,6 @@ class ConversationModelTest {
     }
   }
 
-  private static final Set<Phase> POSTCOPY =
-      EnumSet.of(Phase.SWITCHING, Phase.LOADING, Phase.RESUMING, Phase.FETCHING);
   private static final List<Event> EVENTS = List.of(Event.values());
   private static final Set<Event> BY_TARGET =
       EnumSet.of(
@@ -107,38 +135,45 @@ class ConversationModelTest {
           Event.PREPARED,
           Event.MISMATCH,
           Event.STARTED,
+          Event.SETTLED,
+          Event.RESUMED,
+          Event.STILL_MISSING,
+          Event.STILL_MISSING_LAST,
           Event.TARGET_ABORT,
           Event.PROGRESS);
 
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
   void bothSidesJudgeEveryEventAsTheModelDoes(long seed) throws Exception {
-    Map<Phase, Integer> reached = new EnumMap<>(Phase.class);
-    for (int walk = 0; walk < 120; walk++) {
+    Set<Phase> unreached = EnumSet.allOf(Phase.class);
+    Set<Event> untaken = EnumSet.allOf(Event.class);
+    for (int walk = 0; walk < WALKS; walk++) {
       boolean target = walk % 2 == 1;
       // Illegal events leave the state as it is, so a walk gets far although most of it is refused.
-      walk(new Random((seed * 1000 + walk) * 0x9E3779B97F4A7C15L), target, reached);
+      Random random = new Random((seed * 1000 + walk) * 0x9E3779B97F4A7C15L);
+      walk(random, target, unreached, untaken);
     }
-    Set<Phase> missed = EnumSet.allOf(Phase.class);
-    missed.removeAll(reached.keySet());
-    missed.removeAll(POSTCOPY);
-    assertThat(missed).isEmpty();
+    assertThat(unreached).isEmpty();
+    assertThat(untaken).isEmpty();
   }
 
-  private static void walk(Random random, boolean target, Map<Phase, Integer> reached)
+  private static void walk(Random random, boolean target, Set<Phase> unreached, Set<Event> untaken)
       throws Exception {
     SourceConversation source = new SourceConversation();
     TargetConversation receiver = new TargetConversation();
     Conversation conversation = target ? receiver : source;
-    Model model = new Model(target);
+    Model model = new Model(target, random.nextInt(8) != 0, random.nextInt(8) != 0);
+    if (model.knowsLayout) {
+      source.layout(LAYOUT);
+    }
     boolean abortAllowed = random.nextInt(4) == 0;
-    for (int step = 0; step < 1500; step++) {
+    for (int step = 0; step < STEPS; step++) {
       Event event = EVENTS.get(random.nextInt(EVENTS.size()));
       boolean abort = event == Event.SOURCE_ABORT || event == Event.TARGET_ABORT;
       if (abort && (!abortAllowed || random.nextInt(30) != 0)) {
         continue;
       }
-      int channel = random.nextInt(20) == 0 ? random.nextInt(-1, 5) : random.nextInt(CHANNELS);
+      int channel = random.nextInt(20) == 0 ? random.nextInt(-1, 6) : random.nextInt(CHANNELS + 1);
       int round = Math.max(1, model.landed + 1 + skew(random));
       long extra = random.nextInt(20) == 0 ? 1 : 0;
       boolean legal = model.legal(event, channel, round, extra);
@@ -159,6 +194,14 @@ class ConversationModelTest {
               source.roundEndSent(channel, new RoundEnd(round, 7));
             }
           }
+          case PAGE_REQUEST -> {
+            PageRequest request = new PageRequest(0, new long[] {0, extra * PAGES_IN_ALL});
+            if (target) {
+              receiver.pageRequestSent(request);
+            } else {
+              source.pageRequestReceived(request);
+            }
+          }
           default -> {
             Message message = message(event, model, round, extra);
             if (target == BY_TARGET.contains(event)) {
@@ -176,12 +219,13 @@ class ConversationModelTest {
         }
         assertThat(legal).as("%s of %d was taken in %s", event, round, before).isTrue();
         model.happened(event, channel, round);
+        untaken.remove(event);
       } catch (ProtocolException e) {
         assertThat(legal).as("%s of %d was refused in %s", event, round, before).isFalse();
         assertThat(e.reason()).isEqualTo(AbortReason.PROTOCOL_VIOLATION);
         assertThat(conversation.phase()).isEqualTo(before);
       }
-      reached.merge(conversation.phase(), 1, Integer::sum);
+      unreached.remove(conversation.phase());
     }
   }
 
@@ -210,21 +254,21 @@ class ConversationModelTest {
               "demo",
               MigrationMode.PRECOPY,
               PostcopyWish.IF_POSSIBLE,
-              List.of(new RegionOffer("ram", 4096)),
+              LAYOUT,
               CHANNELS,
               false,
               0);
       case ACCEPTED -> {
         byte[] token = new byte[Hello.TOKEN_BYTES];
-        yield new Accepted(
-            extra == 0 ? List.of(token, token, token) : List.of(token, token, token, token), 0);
+        List<byte[]> tokens = Collections.nCopies(CHANNELS + (int) extra, token);
+        yield model.granted ? new Accepted(tokens, 0, token) : new Accepted(tokens, 0);
       }
       case ROUND -> new RoundBegin(round, false, 1);
       case LAST_ROUND -> new RoundBegin(round, true, 1);
-      case LANDED -> new RoundLanded(round, 7 * CHANNELS + extra);
+      case LANDED -> new RoundLanded(round, 7L * model.channels() + extra);
       case DEVICE -> new DeviceState(model.deviceBytes + extra, false, new byte[5]);
       case DEVICE_LAST -> new DeviceState(model.deviceBytes + extra, true, new byte[5]);
-      case DIGEST -> new DigestValue(1, 2, false);
+      case DIGEST -> new DigestValue(1, 2, extra == 1);
       case PREPARED -> new Prepared(true, 1, 2);
       case MISMATCH -> new Prepared(false, 1, 3);
       case COMMIT -> new Commit();
@@ -234,22 +278,46 @@ class ConversationModelTest {
       case KEEP_ALIVE -> new KeepAlive(0);
       case PROGRESS -> new Progress(1);
       case SUMMARY -> new DirtySummary(round, (int) extra, 1, List.of());
-      case PAGES, ROUND_END -> throw new IllegalArgumentException(event.name());
+      case MISSING, STILL_MISSING ->
+          new Missing((int) extra, false, List.of(new PageSpan(model.missing % PAGES_IN_ALL, 1)));
+      case MISSING_LAST, STILL_MISSING_LAST -> new Missing((int) extra, true, List.of());
+      case SWITCH -> new Switch(round, model.missing + extra);
+      case SETTLED -> new Settled(1, 2, Comparison.EQUAL, 1, 1, 1, 0, 0, 1, 2, 3, 0);
+      case RESUME -> new Resume(MIGRATION);
+      case RESUMED -> {
+        byte[] token = new byte[Hello.TOKEN_BYTES];
+        yield new Resumed(
+            new UUID(1, 2 + extra), RESUMED_ROUND, List.of(token, token, token), token);
+      }
+      case PAGES, ROUND_END, PAGE_REQUEST -> throw new IllegalArgumentException(event.name());
     };
   }
 
   /** The other way to say what is allowed. */
   private static final class Model {
     private final boolean target;
-    private final int[] lastEnded = new int[CHANNELS];
+
+    /** Whether the target grants a fault channel. */
+    private final boolean granted;
+
+    /** Whether the source knows the layout before it offers or resumes. */
+    private final boolean knowsLayout;
+
+    private final int[] lastEnded = new int[CHANNELS + 1];
     private String history = "";
     private boolean aborted;
     private int begun;
     private int landed;
     private int deviceBytes;
+    private int missing;
 
-    Model(boolean target) {
+    /** Whether something of the coming round was taken. */
+    private boolean overtaken;
+
+    Model(boolean target, boolean granted, boolean knowsLayout) {
       this.target = target;
+      this.granted = granted;
+      this.knowsLayout = knowsLayout;
     }
 
     boolean legal(Event event, int channel, int round, long extra) {
@@ -257,23 +325,36 @@ class ConversationModelTest {
         return true;
       }
       if (event == Event.SOURCE_ABORT) {
-        return aborted || (!said('C') && !said('G'));
+        return aborted || (!said('C') && !said('G') && !said('U'));
       }
       if (event == Event.TARGET_ABORT) {
-        return aborted || (!said('S') && !said('G'));
+        return aborted || (!said('S') && !said('G') && !said('L'));
       }
       if (aborted) {
         return false;
       }
       boolean judged = said('P') || said('M');
       return switch (event) {
-        case PAGES, ROUND_END -> openFor(channel, round);
-        case PROGRESS -> said('K') && !judged;
-        case SUMMARY -> extra == 0 && round == begun && begun > 0 && !said('V');
+        case PAGES -> openFor(channel, round, channel == FAULT_CHANNEL);
+        case ROUND_END -> openFor(channel, round, false);
+        case PAGE_REQUEST ->
+            postcopyRound()
+                && (!target || !said('T'))
+                && (extra == 0 || (target && said('u')))
+                && (said('X') || said('L'));
+        case PROGRESS -> (said('K') && !judged) || (fetching() && !said('T'));
+        case SUMMARY -> extra == 0 && round == begun && begun > 0 && !said('V') && !postcopy();
+        case MISSING -> prefix(event) && granted && !overtaken && extra == 0 && pageIsLeft();
+        case MISSING_LAST -> prefix(event) && granted && !overtaken && extra == 0;
+        case SWITCH -> prefix(event) && round == begun + 1 && extra == 0;
+        // The target says what it lacks of a layout that only the source can hold against it.
+        case STILL_MISSING -> prefix(event) && (target || (extra == 0 && pageIsLeft()));
+        case STILL_MISSING_LAST -> prefix(event) && (target || extra == 0);
+        case RESUME -> prefix(event) && (target || knowsLayout);
         case ROUND, LAST_ROUND -> prefix(event) && round == begun + 1;
         case LANDED -> prefix(event) && round == begun && allEnded() && extra == 0;
-        case DIGEST -> prefix(event) && (target || allEnded());
-        case WELCOME, ANSWER, ACCEPTED, DEVICE, DEVICE_LAST -> prefix(event) && extra == 0;
+        case DIGEST -> prefix(event) && (postcopyRound() ? extra == 0 : target || allEnded());
+        case WELCOME, ANSWER, ACCEPTED, DEVICE, DEVICE_LAST, RESUMED -> prefix(event) && extra == 0;
         default -> prefix(event);
       };
     }
@@ -281,10 +362,22 @@ class ConversationModelTest {
     void happened(Event event, int channel, int round) {
       switch (event) {
         case SOURCE_ABORT, TARGET_ABORT -> aborted = true;
-        case ROUND, LAST_ROUND -> begun++;
+        case ROUND, LAST_ROUND, SWITCH -> {
+          begun++;
+          overtaken = false;
+        }
+        case RESUMED -> {
+          begun = RESUMED_ROUND;
+          landed = RESUMED_ROUND - 1;
+        }
+        case MISSING, STILL_MISSING -> missing++;
+        case PAGES -> overtaken |= round > begun;
         case LANDED -> landed++;
         case DEVICE, DEVICE_LAST -> deviceBytes += 5;
-        case ROUND_END -> lastEnded[channel] = round;
+        case ROUND_END -> {
+          lastEnded[channel] = round;
+          overtaken |= round > begun;
+        }
         default -> {}
       }
       if (event.letter != ' ') {
@@ -292,24 +385,52 @@ class ConversationModelTest {
       }
     }
 
-    private boolean openFor(int channel, int round) {
+    private boolean openFor(int channel, int round, boolean answer) {
+      if (channel < 0 || channel > FAULT_CHANNEL || round != landed + 1) {
+        return false;
+      }
+      if (postcopy()) {
+        return (fetching() || (answer && said('X')))
+            && round == begun
+            && lastEnded[channel] < round;
+      }
       boolean lastLanded = said('R') && begun == landed;
-      return channel >= 0
-          && channel < CHANNELS
+      return channel != FAULT_CHANNEL
           && said('K')
           && !lastLanded
-          && round == landed + 1
           && lastEnded[channel] < round
           && (target || round == begun);
     }
 
     private boolean allEnded() {
-      for (int ended : lastEnded) {
-        if (ended != begun) {
+      for (int channel = 0; channel < channels(); channel++) {
+        if (lastEnded[channel] != begun) {
           return false;
         }
       }
       return true;
+    }
+
+    /** How many channels carry pages of the present round. */
+    private int channels() {
+      return postcopyRound() ? CHANNELS + 1 : CHANNELS;
+    }
+
+    private boolean pageIsLeft() {
+      return missing < PAGES_IN_ALL;
+    }
+
+    /** Whether the rounds are over because post-copy begins, or goes on. */
+    private boolean postcopy() {
+      return said('m') || said('N') || said('U');
+    }
+
+    private boolean postcopyRound() {
+      return said('X') || said('u');
+    }
+
+    private boolean fetching() {
+      return (said('X') && said('S')) || said('L');
     }
 
     private boolean said(char letter) {
