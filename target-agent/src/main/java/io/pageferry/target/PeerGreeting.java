@@ -18,9 +18,10 @@ import io.pageferry.protocol.message.Ownership;
 import io.pageferry.protocol.message.OwnershipQuery;
 import io.pageferry.protocol.message.OwnershipState;
 import io.pageferry.protocol.message.Reclaim;
+import io.pageferry.protocol.message.Resume;
 import io.pageferry.protocol.message.VersionRange;
 import io.pageferry.protocol.message.Welcome;
-import io.pageferry.target.reception.Reception;
+import io.pageferry.target.reception.Arrival;
 import io.pageferry.target.recovery.OwnershipDesk;
 import java.time.Duration;
 import java.util.UUID;
@@ -122,13 +123,12 @@ final class PeerGreeting implements Runnable {
           converse(hello, welcome, both);
         }
       }
-      case DATA -> join(hello, welcome);
-      case FAULT -> throw ProtocolException.violation("this target does not serve a fault channel");
+      case DATA, FAULT -> join(hello, welcome);
     }
   }
 
   private void join(Hello hello, Welcome welcome) throws MigrationAborted {
-    Reception reception =
+    Arrival arrival =
         receptions
             .find(hello.migration())
             .orElseThrow(
@@ -136,7 +136,7 @@ final class PeerGreeting implements Runnable {
                     new MigrationAborted(
                         AbortReason.BAD_TOKEN,
                         "the token of this data channel is not one that is good here and now"));
-    reception.join(channel, hello, welcome);
+    arrival.join(channel, hello, welcome);
     handedOn = true;
   }
 
@@ -150,7 +150,7 @@ final class PeerGreeting implements Runnable {
     TargetConversation conversation = new TargetConversation();
     conversation.received(hello);
     say(conversation, welcome);
-    UUID takenOver = null;
+    UUID running = null;
     int questions = 0;
     while (true) {
       Message message = channel.receive(FIRST_WORDS);
@@ -168,23 +168,48 @@ final class PeerGreeting implements Runnable {
         }
         case OwnershipQuery query -> {
           OwnershipState state = desk.query(query.migration(), channel.peer());
-          takenOver = state == OwnershipState.TAKEN_OVER ? query.migration() : null;
+          running = isSettled(state) ? query.migration() : null;
           say(conversation, new Ownership(query.migration(), state));
         }
         case Reclaim reclaim -> {
           OwnershipState state = desk.reclaim(reclaim.migration(), channel.peer());
-          takenOver = state == OwnershipState.TAKEN_OVER ? reclaim.migration() : null;
+          running = isSettled(state) ? reclaim.migration() : null;
           say(conversation, new Ownership(reclaim.migration(), state));
         }
+        case Resume resume -> {
+          resume(resume.migration(), conversation, both);
+          return;
+        }
         case Goodbye goodbye -> {
-          if (takenOver != null) {
-            desk.confirm(takenOver);
+          if (running != null) {
+            desk.confirm(running);
           }
           return;
         }
         default -> throw ProtocolException.violation(message.type() + " does not belong here");
       }
     }
+  }
+
+  /** A source that goes away with this answer will not ask again. */
+  private static boolean isSettled(OwnershipState state) {
+    return state == OwnershipState.TAKEN_OVER || state == OwnershipState.RUNNING;
+  }
+
+  private void resume(UUID migration, TargetConversation conversation, Capabilities both)
+      throws MigrationAborted {
+    desk.authoriseResume(migration, channel.peer());
+    Arrival arrival =
+        receptions
+            .find(migration)
+            .filter(Arrival::resumable)
+            .orElseThrow(
+                () ->
+                    new MigrationAborted(
+                        AbortReason.BUSY,
+                        "the target is taking its guest up again: try again in a moment"));
+    arrival.resume(channel, conversation, both);
+    handedOn = true;
   }
 
   private void say(TargetConversation conversation, Message message) throws ProtocolException {

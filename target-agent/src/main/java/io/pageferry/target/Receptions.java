@@ -1,7 +1,9 @@
 package io.pageferry.target;
 
 import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.target.reception.Arrival;
 import io.pageferry.target.reception.Reception;
+import io.pageferry.target.reception.Retake;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -16,7 +18,7 @@ import java.util.UUID;
  */
 public final class Receptions {
   private final int limit;
-  private final Map<UUID, Reception> running = new HashMap<>();
+  private final Map<UUID, Arrival> running = new HashMap<>();
   private boolean stopping;
 
   Receptions(int limit) {
@@ -36,7 +38,7 @@ public final class Receptions {
       throw new MigrationAborted(
           AbortReason.PROTOCOL_VIOLATION, "this migration is running already");
     }
-    for (Reception other : running.values()) {
+    for (Arrival other : running.values()) {
       if (other.guestName().equals(reception.guestName())) {
         throw new MigrationAborted(
             AbortReason.BUSY,
@@ -50,34 +52,43 @@ public final class Receptions {
               + running.size()
               + " guests already, and takes no more at a time");
     }
-    running.put(reception.migration(), reception);
-    Thread.ofPlatform().name("reception-" + reception.guestName()).start(() -> run(reception));
+    launch(reception);
   }
 
-  private void run(Reception reception) {
+  /** Takes up again what runs here already: no limit can refuse that. */
+  synchronized void start(Retake retake) {
+    launch(retake);
+  }
+
+  private void launch(Arrival arrival) {
+    running.put(arrival.migration(), arrival);
+    Thread.ofPlatform().name("reception-" + arrival.guestName()).start(() -> run(arrival));
+  }
+
+  private void run(Arrival arrival) {
     try {
-      reception.run();
+      arrival.run();
     } finally {
       synchronized (this) {
-        running.remove(reception.migration());
+        running.remove(arrival.migration());
         notifyAll();
       }
     }
   }
 
   /** The one of that migration, while it runs. */
-  public synchronized Optional<Reception> find(UUID migration) {
+  public synchronized Optional<Arrival> find(UUID migration) {
     return Optional.ofNullable(running.get(migration));
   }
 
-  synchronized List<Reception> all() {
+  synchronized List<Arrival> all() {
     return new ArrayList<>(running.values());
   }
 
   /** Ends all that can be ended, takes no more, and waits for the rest. */
   synchronized void stop(Duration limit) throws InterruptedException {
     stopping = true;
-    running.values().forEach(Reception::stop);
+    running.values().forEach(Arrival::stop);
     long deadline = System.nanoTime() + limit.toNanos();
     while (!running.isEmpty() && System.nanoTime() - deadline < 0) {
       wait(Math.max(1, (deadline - System.nanoTime()) / 1_000_000));

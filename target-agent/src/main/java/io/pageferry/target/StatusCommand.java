@@ -15,6 +15,8 @@ import io.pageferry.agent.local.ControlReply;
 import io.pageferry.agent.local.ControlRequest;
 import io.pageferry.agent.local.MigrationStatus;
 import io.pageferry.guest.units.ByteSize;
+import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.recovery.Unfinished;
 import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -66,13 +68,14 @@ final class StatusCommand implements Callable<ExitCode> {
 
   private static void print(MigrationStatus one) {
     System.out.printf(
-        "  %s  guest '%s' from %s: %s, %s of %s landed, %s/s%n",
+        "  %s  guest '%s' from %s: %s, %s of %s landed, %s%s/s%n",
         one.migration(),
         one.guest(),
         one.peer(),
         one.phase(),
         ByteSize.format(one.pagesSent() * PAGE),
         ByteSize.format(one.pagesTotal() * PAGE),
+        one.remainingPages() > 0 ? ByteSize.format(one.remainingPages() * PAGE) + " to come, " : "",
         ByteSize.format(one.bytesPerSecond()));
   }
 
@@ -82,7 +85,17 @@ final class StatusCommand implements Callable<ExitCode> {
         entry.migration(),
         entry.fields().guest(),
         entry.fields().peer(),
-        entry.state(),
+        state(entry),
         entry.since());
+  }
+
+  private static String state(LedgerEntry entry) {
+    String ended = entry.fields().more().get(IncomingGuest.ENDED);
+    if (ended != null) {
+      return entry.state() + ", but its pages were not all here when it ended (" + ended + ")";
+    }
+    return Unfinished.is(entry.state(), entry.fields())
+        ? entry.state() + ", pages missing, waits for 'pageferry target serve'"
+        : entry.state().toString();
   }
 }

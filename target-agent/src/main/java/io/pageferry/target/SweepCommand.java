@@ -7,6 +7,8 @@ import io.pageferry.agent.cli.StateOptions;
 import io.pageferry.agent.cli.Version;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.target.recovery.Sweep;
+import io.pageferry.target.recovery.Unfinished;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -17,7 +19,8 @@ import picocli.CommandLine.Mixin;
     name = "sweep",
     description =
         "Settle what a killed agent left: remove what was never taken over, start a guest that was"
-            + " taken over and not started.",
+            + " taken over and not started. A guest whose pages are still missing is left to"
+            + " 'target serve'.",
     mixinStandardHelpOptions = true,
     versionProvider = Version.class)
 final class SweepCommand implements Callable<ExitCode> {
@@ -28,7 +31,8 @@ final class SweepCommand implements Callable<ExitCode> {
   public ExitCode call() throws CommandFailure {
     List<Sweep.Finding> findings;
     try {
-      findings = new Sweep(state.directory()).run();
+      findings = new ArrayList<>(new Sweep(state.directory()).run());
+      findings.addAll(new Unfinished(state.directory()).findings());
     } catch (LedgerException e) {
       throw new CommandFailure(ExitCode.FAILED, String.valueOf(e.getMessage()), e);
     }

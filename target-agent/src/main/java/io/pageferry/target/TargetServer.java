@@ -1,6 +1,7 @@
 package io.pageferry.target;
 
 import io.micrometer.core.instrument.MeterRegistry;
+import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.local.MigrationStatus;
 import io.pageferry.protocol.channel.PeerAcceptor;
 import io.pageferry.protocol.channel.PeerChannel;
@@ -10,10 +11,13 @@ import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.message.Offer;
 import io.pageferry.target.admission.GuestFolder;
 import io.pageferry.target.admission.Preflight;
+import io.pageferry.target.reception.Arrival;
 import io.pageferry.target.reception.Reception;
 import io.pageferry.target.reception.ReceptionMeters;
+import io.pageferry.target.reception.Retake;
 import io.pageferry.target.reception.StartCosts;
 import io.pageferry.target.recovery.OwnershipDesk;
+import io.pageferry.target.recovery.Unfinished;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -57,13 +61,14 @@ public final class TargetServer implements AutoCloseable {
   }
 
   /**
-   * Listens.
+   * Takes up again what an earlier agent left unfinished, then listens.
    *
    * @return the real address; port 0 is allowed
    * @throws IOException with a sentence when the address cannot be had
    */
   public InetSocketAddress listen(InetSocketAddress address)
       throws IOException, InterruptedException {
+    retake();
     return acceptor.bind(address, this::greet);
   }
 
@@ -93,9 +98,19 @@ public final class TargetServer implements AutoCloseable {
             story));
   }
 
+  /**
+   * Takes up the guests again that run here while their pages are missing, and whose agent is gone.
+   * To be called before the first peer can ask.
+   */
+  private void retake() {
+    for (OwnershipLedger ledger : new Unfinished(settings.stateDirectory()).take(story)) {
+      receptions.start(new Retake(ledger, settings.limits(), meters, story));
+    }
+  }
+
   /** Where each migration is. */
   public List<MigrationStatus> status() {
-    return receptions.all().stream().map(Reception::status).toList();
+    return receptions.all().stream().map(Arrival::status).toList();
   }
 
   /**
@@ -104,9 +119,9 @@ public final class TargetServer implements AutoCloseable {
    * @return whether there is such a migration
    */
   public boolean cancel(UUID migration) {
-    Optional<Reception> reception = receptions.find(migration);
-    reception.ifPresent(Reception::cancel);
-    return reception.isPresent();
+    Optional<Arrival> arrival = receptions.find(migration);
+    arrival.ifPresent(Arrival::cancel);
+    return arrival.isPresent();
   }
 
   /**

@@ -1,7 +1,10 @@
 package io.pageferry.target;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
+import io.pageferry.agent.ledger.LedgerEntry;
+import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.protocol.message.Abort;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Accepted;
@@ -14,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -25,6 +29,7 @@ import org.junit.jupiter.api.Timeout;
  */
 @Timeout(120)
 class RefusalTest {
+  private static final String WITHOUT_FAULTS = "-Dpageferry.kernel.without=missing-faults";
   private static final long MEMORY = 1 << 20;
 
   private TargetBench bench;
@@ -114,23 +119,29 @@ class RefusalTest {
   }
 
   @Test
-  void aModeThatThisTargetDoesNotTake() throws Exception {
+  void withoutPageFaultsPostCopyIsRefusedAndPreCopyIsNot() throws Exception {
     bench.describe("alpha", MEMORY);
-    bench.start();
-    try (ScriptedSource source = new ScriptedSource(bench.address(), MEMORY)) {
-      source.control.send(
-          new Offer(
-              source.migration,
-              "alpha",
-              MigrationMode.POSTCOPY,
-              PostcopyWish.REQUIRED,
-              List.of(new RegionOffer("ram", MEMORY)),
-              1,
-              false,
-              0));
-      assertRefused(source.expectAbort(), AbortReason.PROTOCOL_VIOLATION, "POSTCOPY");
+    try (TargetProcess target =
+        new TargetProcess(bench, Map.of("JAVA_TOOL_OPTIONS", WITHOUT_FAULTS))) {
+      try (ScriptedSource source = new ScriptedSource(target.address(), MEMORY)) {
+        source.control.send(source.offerPostCopy("alpha", 1, MigrationMode.POSTCOPY));
+        Abort abort = source.expectAbort();
+        assertRefused(abort, AbortReason.NO_PERMISSION, "missing-faults");
+        assertThat(abort.text()).contains("--mode precopy");
+      }
+      try (ScriptedSource source = new ScriptedSource(target.address(), MEMORY)) {
+        source.control.send(source.offerPostCopy("alpha", 1, MigrationMode.PRECOPY));
+        assertThat(source.expect(Accepted.class).faultToken()).isNull();
+        source.control.send(new Abort(AbortReason.CANCELLED, "enough"));
+        await().atMost(TargetBench.PATIENCE).until(() -> isAbandoned(source.migration));
+      }
     }
     bench.assertNothingLeft();
+  }
+
+  private boolean isAbandoned(UUID migration) throws Exception {
+    LedgerEntry entry = bench.ledger(migration);
+    return entry.state() == LedgerState.ABANDONED && entry.settled();
   }
 
   @Test

@@ -55,10 +55,10 @@ final class ScriptedSource implements AutoCloseable {
   final List<PeerChannel> data = new ArrayList<>();
   final PeerConnector connector;
   final PeerChannel control;
-  private final InetSocketAddress target;
-  private final ImageLayout layout;
+  final InetSocketAddress target;
+  final ImageLayout layout;
   private final PageEncoder encoder = new PageEncoder(ByteBufAllocator.DEFAULT, true);
-  private final ImageDigest digest;
+  final ImageDigest digest;
   private final ImageDigest.Stripe stripe;
 
   /** Greets on a control channel. */
@@ -103,6 +103,18 @@ final class ScriptedSource implements AutoCloseable {
         List.of(new RegionOffer("ram", layout.regions().getFirst().pages() * PageBatch.PAGE_BYTES)),
         channels,
         verifyFull,
+        0);
+  }
+
+  Offer offerPostCopy(String guest, int channels, MigrationMode mode) {
+    return new Offer(
+        migration,
+        guest,
+        mode,
+        mode == MigrationMode.PRECOPY ? PostcopyWish.IF_POSSIBLE : PostcopyWish.REQUIRED,
+        List.of(new RegionOffer("ram", layout.regions().getFirst().pages() * PageBatch.PAGE_BYTES)),
+        channels,
+        false,
         0);
   }
 
@@ -235,13 +247,17 @@ final class ScriptedSource implements AutoCloseable {
     return digest.value();
   }
 
-  /** Device state and digest; the answer is due. */
-  void finish(byte[] deviceState, boolean full) {
+  void deviceState(byte[] deviceState) {
     for (int at = 0; at < deviceState.length || at == 0; at += 1000) {
       int length = Math.min(1000, deviceState.length - at);
       byte[] piece = java.util.Arrays.copyOfRange(deviceState, at, at + length);
       control.send(new DeviceState(at, at + length == deviceState.length, piece));
     }
+  }
+
+  /** Device state and digest; the answer is due. */
+  void finish(byte[] deviceState, boolean full) {
+    deviceState(deviceState);
     Digest value = digest.value();
     control.send(new DigestValue(value.high(), value.low(), full));
   }

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
 
@@ -18,8 +19,18 @@ final class TargetProcess implements AutoCloseable {
 
   /** Serves the bench's guests on a free port of loopback. */
   TargetProcess(TargetBench bench) throws IOException {
+    this(bench, Map.of());
+  }
+
+  /**
+   * As the other.
+   *
+   * @param environment beside this process's own
+   */
+  TargetProcess(TargetBench bench, Map<String, String> environment) throws IOException {
     this(
         bench,
+        environment,
         "serve",
         "--listen",
         "127.0.0.1:0",
@@ -31,6 +42,11 @@ final class TargetProcess implements AutoCloseable {
   }
 
   TargetProcess(TargetBench bench, String... arguments) throws IOException {
+    this(bench, Map.of(), arguments);
+  }
+
+  private TargetProcess(TargetBench bench, Map<String, String> environment, String... arguments)
+      throws IOException {
     out = Files.createTempFile(bench.root, "target", ".out");
     err = Files.createTempFile(bench.root, "target", ".err");
     List<String> command = new ArrayList<>();
@@ -41,11 +57,10 @@ final class TargetProcess implements AutoCloseable {
     command.addAll(
         List.of("-cp", System.getProperty("java.class.path"), "io.pageferry.target.TargetAgent"));
     command.addAll(List.of(arguments));
-    process =
-        new ProcessBuilder(command)
-            .redirectOutput(out.toFile())
-            .redirectError(err.toFile())
-            .start();
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
+    builder.environment().putAll(environment);
+    process = builder.start();
   }
 
   InetSocketAddress address() {

@@ -55,7 +55,18 @@ public final class GuestImage implements AutoCloseable {
    */
   public static GuestImage createReserved(GuestDescription description, List<Long> regionBytes)
       throws ImageException {
-    return ImageReservation.create(description.memory(), regionBytes);
+    return ImageReservation.create(description.memory(), regionBytes, true);
+  }
+
+  /**
+   * Makes the image of a guest that is to come, as one hole. It is only seen to that there is as
+   * much memory or disk space at this moment: for a guest whose pages are to be found missing.
+   *
+   * @param regionBytes the size of each region, in the order of the description
+   */
+  public static GuestImage createSparse(GuestDescription description, List<Long> regionBytes)
+      throws ImageException {
+    return ImageReservation.create(description.memory(), regionBytes, false);
   }
 
   public List<ImageRegion> regions() {
@@ -140,7 +151,9 @@ public final class GuestImage implements AutoCloseable {
     return sum;
   }
 
-  /** Removes the files that {@link #createReserved} made, and no others. */
+  /**
+   * Removes the files that {@link #createReserved} or {@link #createSparse} made, and no others.
+   */
   public void deleteFiles() throws IOException {
     IOException failed = null;
     for (RegionFile file : files) {

@@ -31,8 +31,11 @@ final class ImageReservation {
   private static final Object ONE_AT_A_TIME = new Object();
 
   private final List<RegionFile> made = new ArrayList<>();
+  private final boolean taking;
 
-  private ImageReservation() {}
+  private ImageReservation(boolean taking) {
+    this.taking = taking;
+  }
 
   /** One file to be made. */
   private record Wanted(
@@ -42,7 +45,10 @@ final class ImageReservation {
     }
   }
 
-  static GuestImage create(List<MemoryDescription> memory, List<Long> regionBytes)
+  /**
+   * @param taking whether the space is taken, and not only asked for
+   */
+  static GuestImage create(List<MemoryDescription> memory, List<Long> regionBytes, boolean taking)
       throws ImageException {
     if (memory.size() != regionBytes.size()) {
       throw new IllegalArgumentException(
@@ -55,7 +61,7 @@ final class ImageReservation {
         wanted.add(check(i, memory.get(i), regionBytes.get(i)));
       }
       checkSpace(wanted);
-      ImageReservation reservation = new ImageReservation();
+      ImageReservation reservation = new ImageReservation(taking);
       try {
         for (Wanted one : wanted) {
           reservation.make(one);
@@ -188,7 +194,9 @@ final class ImageReservation {
     try {
       // Tells at once, and by itself, whether the file system supports files of this size.
       file.setSize(wanted.bytes());
-      take(file, wanted.bytes());
+      if (taking) {
+        take(file, wanted.bytes());
+      }
     } catch (IOException e) {
       throw notTaken(wanted, e);
     }

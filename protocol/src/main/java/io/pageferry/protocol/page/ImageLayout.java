@@ -39,7 +39,7 @@ public record ImageLayout(List<Region> regions) {
   }
 
   /** Whether the region exists and has all of these pages. */
-  boolean holds(int region, long firstPage, long count) {
+  public boolean holds(int region, long firstPage, long count) {
     if (region < 0 || region >= regions.size()) {
       return false;
     }

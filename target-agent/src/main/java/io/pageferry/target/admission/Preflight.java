@@ -2,19 +2,25 @@ package io.pageferry.target.admission;
 
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.description.MemoryDescription;
+import io.pageferry.guest.linux.KernelFeatures;
 import io.pageferry.protocol.channel.PeerIdentity;
 import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.Offer;
+import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.incoming.IncomingGuest;
 import io.pageferry.target.incoming.Leftovers;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Finds out whether this host can take a guest, and holds for it what it needs, before its source
@@ -25,6 +31,8 @@ import java.util.List;
  * <p>Immutable; any thread.
  */
 public final class Preflight {
+  private static final Logger LOG = LoggerFactory.getLogger(Preflight.class);
+
   private final GuestFolder guests;
   private final AllowList allowed;
   private final Path stateDirectory;
@@ -43,25 +51,31 @@ public final class Preflight {
    *
    * @return the guest's place here, to be abandoned or kept by the caller
    */
-  public IncomingGuest admit(Offer offer, PeerIdentity peer) throws MigrationAborted {
+  public IncomingGuest admit(Offer offer, PeerIdentity peer, Capabilities both)
+      throws MigrationAborted {
     GuestFolder.checkName(offer.guest());
     authorise(offer.guest(), peer);
-    requireKnownMode(offer.mode());
+    requireCapability(offer.postcopy(), both);
     GuestDescription description = guests.describe(offer.guest());
     matchLayout(offer.regions(), description.memory());
     requireFree(description);
+    requireFaults(offer, description);
     IncomingGuest guest =
         IncomingGuest.begin(stateDirectory, offer.migration(), description, peer.name());
     boolean admitted = false;
     try {
       List<Long> regionBytes = offer.regions().stream().map(RegionOffer::bytes).toList();
+      boolean ahead = offer.mode() != MigrationMode.POSTCOPY;
       if (description.launch().isEmpty()) {
         // Reserving empties the image that is there: only once its guest has said that it waits.
         guest.launch(launchLimit);
-        guest.reserve(regionBytes);
+        guest.reserve(regionBytes, ahead);
       } else {
-        guest.reserve(regionBytes);
+        guest.reserve(regionBytes, ahead);
         guest.launch(launchLimit);
+      }
+      if (offer.postcopy() != PostcopyWish.NO && both.has(Capabilities.POSTCOPY)) {
+        takeFaults(offer, guest);
       }
       admitted = true;
       return guest;
@@ -85,11 +99,53 @@ public final class Preflight {
     }
   }
 
-  private static void requireKnownMode(MigrationMode mode) throws MigrationAborted {
-    if (mode != MigrationMode.PRECOPY && mode != MigrationMode.STOP_AND_COPY) {
+  private static void requireCapability(PostcopyWish wish, Capabilities both)
+      throws MigrationAborted {
+    if (wish == PostcopyWish.REQUIRED && !both.has(Capabilities.POSTCOPY)) {
       throw new MigrationAborted(
-          AbortReason.PROTOCOL_VIOLATION, "the target does not take migrations in mode " + mode);
+          AbortReason.PROTOCOL_VIOLATION, "post-copy is required by a source that cannot do it");
     }
+  }
+
+  /** A guest that we launch may do what we may: whether that is enough is known beforehand. */
+  private static void requireFaults(Offer offer, GuestDescription description)
+      throws MigrationAborted {
+    if (offer.postcopy() == PostcopyWish.REQUIRED) {
+      try {
+        requireKernel(description);
+      } catch (IOException e) {
+        throw noFaults(offer.guest(), e);
+      }
+    }
+  }
+
+  private static void requireKernel(GuestDescription description) throws IOException {
+    if (!description.launch().isEmpty()) {
+      KernelFeatures.probed().require(KernelFeatures.MISSING_FAULTS);
+    }
+  }
+
+  private static void takeFaults(Offer offer, IncomingGuest guest) throws MigrationAborted {
+    try {
+      requireKernel(guest.description());
+      guest.takeFaults();
+    } catch (IOException e) {
+      if (offer.postcopy() == PostcopyWish.REQUIRED) {
+        throw noFaults(offer.guest(), e);
+      }
+      LOG.info("guest '{}' comes without post-copy: {}", offer.guest(), e.getMessage());
+    }
+  }
+
+  private static MigrationAborted noFaults(String guest, IOException cause) {
+    return new MigrationAborted(
+        AbortReason.NO_PERMISSION,
+        "the target cannot serve the page faults of guest '"
+            + guest
+            + "', which post-copy needs: "
+            + cause.getMessage()
+            + "; give it that, or migrate with --mode precopy --on-stall pause",
+        cause);
   }
 
   /** Regions are paired by their order, as the guest has them; names and sizes must be the same. */

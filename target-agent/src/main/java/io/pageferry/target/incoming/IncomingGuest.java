@@ -9,13 +9,16 @@ import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestStatus;
 import io.pageferry.guest.control.QmpControl;
+import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
+import io.pageferry.guest.handover.GuestHandover;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageException;
 import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.target.MigrationAborted;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -51,6 +54,24 @@ public final class IncomingGuest {
   /** The ledger's field that says that the guest was started and needs no second start. */
   public static final String STARTED = "started";
 
+  /** The ledger's field that says that the guest is started before all of its pages are here. */
+  public static final String POSTCOPY = "postcopy";
+
+  /** The ledger's field that says that no page of a post-copy is missing any more. */
+  public static final String FETCHED = "fetched";
+
+  /** The ledger's field for the last round of a post-copy. */
+  public static final String ROUND = "round";
+
+  /** The ledger's field for how many data channels a source may open when it comes back. */
+  public static final String CHANNELS = "channels";
+
+  /** The ledger's field for the file that says which pages are missing. */
+  public static final String MISSING_PAGES = "missingPages";
+
+  /** The ledger's field that says how a guest ended whose pages were still missing. */
+  public static final String ENDED = "ended";
+
   private static final Logger LOG = LoggerFactory.getLogger(IncomingGuest.class);
   private static final long POLL_MILLIS = 10;
 
@@ -60,6 +81,7 @@ public final class IncomingGuest {
   private @Nullable GuestImage image;
   private @Nullable GuestLaunch launch;
   private @Nullable GuestControl control;
+  private @Nullable GuestHandover faults;
 
   private IncomingGuest(UUID migration, GuestDescription description, OwnershipLedger ledger) {
     this.migration = migration;
@@ -82,6 +104,7 @@ public final class IncomingGuest {
                 description.memory().stream().map(memory -> memory.path().toString()).toList())
             .with(QMP, description.control().qmp().toString())
             .with(BEGUN, Instant.now().toString())
+            .with(MISSING_PAGES, missingPages(stateDirectory, migration).toString())
             .with(IMAGE_MADE_HERE, Boolean.toString(!description.launch().isEmpty()));
     try {
       return new IncomingGuest(
@@ -100,14 +123,74 @@ public final class IncomingGuest {
     }
   }
 
+  private static Path missingPages(Path stateDirectory, UUID migration) {
+    return LedgerSide.TARGET
+        .folder(stateDirectory.toAbsolutePath().normalize())
+        .resolve(migration + ".missing");
+  }
+
   /**
-   * Makes the image and holds the memory for all of it; where the guest is not ours to launch, its
-   * own image is taken and emptied.
+   * Takes up a guest again that was taken over before all of its pages were here, and whose agent
+   * is gone: its ledger, its image and the line to it. Its page faults are the next thing to take.
+   *
+   * @throws MigrationAborted GUEST_ENDED if its process has; another reason, and the guest is as it
+   *     was, if it cannot be reached now
    */
-  public void reserve(List<Long> regionBytes) throws MigrationAborted {
+  public static IncomingGuest retake(OwnershipLedger ledger) throws MigrationAborted {
+    LedgerFields fields = ledger.fields();
+    String file = fields.description();
+    if (file == null) {
+      throw new MigrationAborted(
+          AbortReason.IO_ERROR, "its ledger does not say which file describes it");
+    }
+    IncomingGuest guest;
+    try {
+      guest = new IncomingGuest(ledger.migration(), GuestDescription.load(Path.of(file)), ledger);
+    } catch (DescriptionException e) {
+      throw new MigrationAborted(
+          AbortReason.IO_ERROR, "its description cannot be read: " + e.getMessage(), e);
+    }
+    boolean taken = false;
+    try {
+      guest.requireLaunchedAlive(fields);
+      guest.image = GuestImage.openExisting(guest.description);
+      guest.control = QmpControl.connect(guest.description.control());
+      taken = true;
+      return guest;
+    } catch (ImageException e) {
+      throw ImageRefusal.of(e);
+    } catch (GuestControlException e) {
+      throw new MigrationAborted(
+          AbortReason.GUEST_CONTROL_FAILED, "it cannot be controlled: " + e.getMessage(), e);
+    } finally {
+      if (!taken) {
+        guest.letGo();
+      }
+    }
+  }
+
+  private void requireLaunchedAlive(LedgerFields fields) throws MigrationAborted {
+    LedgerFields.LaunchedProcess process = fields.launched();
+    if (process != null && GuestProcesses.find(migration, process.find()).isEmpty()) {
+      throw new MigrationAborted(
+          AbortReason.GUEST_ENDED, "the guest's process on the target ended");
+    }
+  }
+
+  /**
+   * Makes the image; where the guest is not ours to launch, its own image is taken and emptied.
+   *
+   * @param ahead whether the memory for all of it is held from now on. For a guest of which nothing
+   *     comes before it runs it cannot be: a page that is held counts as there. Then it is only
+   *     seen to that there is as much
+   */
+  public void reserve(List<Long> regionBytes, boolean ahead) throws MigrationAborted {
     try {
       if (!description.launch().isEmpty()) {
-        image = GuestImage.createReserved(description, regionBytes);
+        image =
+            ahead
+                ? GuestImage.createReserved(description, regionBytes)
+                : GuestImage.createSparse(description, regionBytes);
         return;
       }
       GuestImage opened = GuestImage.openExisting(description);
@@ -155,6 +238,49 @@ public final class IncomingGuest {
       requireAlive();
       pause();
     }
+  }
+
+  /**
+   * Takes over the page faults of the guest's memory; after {@link #launch}.
+   *
+   * @throws IOException whose message says why they cannot be had; the guest is as it was
+   */
+  public void takeFaults() throws IOException {
+    faults = FaultHandover.request(control());
+  }
+
+  /** Whether {@link #takeFaults} came about, and nobody has taken or lifted them since. */
+  public boolean holdsFaults() {
+    return faults != null;
+  }
+
+  /** The guest's page faults, from now on the caller's. */
+  public GuestHandover giveFaults() {
+    GuestHandover given = faults;
+    if (given == null) {
+      throw new IllegalStateException("the guest's page faults were not taken");
+    }
+    faults = null;
+    return given;
+  }
+
+  /** The guest finds all of its memory there: its page faults are nobody's to serve any more. */
+  public void liftFaults() {
+    if (faults != null) {
+      faults.unregister();
+      faults.close();
+      faults = null;
+    }
+  }
+
+  /** Where it is written which pages are missing. */
+  public Path missingPages() {
+    return Path.of(
+        ledger
+            .fields()
+            .more()
+            .getOrDefault(
+                MISSING_PAGES, missingPages(ledger.stateDirectory(), migration).toString()));
   }
 
   private boolean reached(long deadline) throws MigrationAborted {
@@ -227,6 +353,26 @@ public final class IncomingGuest {
     return control;
   }
 
+  /**
+   * Makes a new line to the guest, where there is none or the old one may be of no use any more.
+   *
+   * @param limit for making it and then for each call
+   */
+  public GuestControl reach(Duration limit) throws GuestControlException {
+    hangUp();
+    QmpControl made = QmpControl.connect(description.control().qmp(), limit);
+    control = made;
+    return made;
+  }
+
+  /** Closes the line to the guest: most guests answer one at a time, and its user may want it. */
+  public void hangUp() {
+    if (control != null) {
+      control.close();
+      control = null;
+    }
+  }
+
   /** The guest's process, if it was launched here. */
   public Optional<GuestLaunch> launched() {
     return Optional.ofNullable(launch);
@@ -252,11 +398,13 @@ public final class IncomingGuest {
    * ledger tells the sweep.
    */
   public void remove() {
-    closeControl();
+    liftFaults();
+    hangUp();
     if (launch != null) {
       launch.end();
       Leftovers.removeSocket(description.control().qmp());
     }
+    removeMissingPages();
     if (removeImage() && ledger.current() == LedgerState.ABANDONED) {
       try {
         ledger.update(ledger.fields().with(CLEANED, "true"));
@@ -265,6 +413,40 @@ public final class IncomingGuest {
       }
     }
     ledger.close();
+  }
+
+  /** Nothing is missing any more, or ever will be. */
+  public void removeMissingPages() {
+    try {
+      Files.deleteIfExists(missingPages());
+    } catch (IOException e) {
+      LOG.warn("migration {}: {}", migration, e.toString());
+    }
+  }
+
+  /** As {@link #bury(OwnershipLedger, String)}, of this guest. */
+  public void bury(String sentence) {
+    letGo();
+    bury(ledger, sentence);
+  }
+
+  /**
+   * A guest has ended before all of its pages were here, and what is left of it is of no use:
+   * written down, then removed.
+   *
+   * @param ledger closed with this
+   * @param sentence how it ended
+   */
+  public static void bury(OwnershipLedger ledger, String sentence) {
+    try (ledger) {
+      ledger.record(LedgerState.COMPLETED, ledger.fields().with(ENDED, sentence));
+      Leftovers.remove(
+          ledger.migration(),
+          ledger.fields(),
+          OwnershipLedger.list(ledger.stateDirectory(), LedgerSide.TARGET).entries());
+    } catch (LedgerException e) {
+      LOG.error("migration {}: {}", ledger.migration(), e.getMessage());
+    }
   }
 
   private boolean removeImage() {
@@ -289,16 +471,20 @@ public final class IncomingGuest {
 
   /** The guest stays here; its files, its socket and its process are nobody's to remove. */
   public void keep() {
-    closeControl();
-    if (image != null) {
-      image.close();
-    }
+    letGo();
     ledger.close();
   }
 
-  private void closeControl() {
-    if (control != null) {
-      control.close();
+  /** Lets go of everything but the ledger. */
+  public void letGo() {
+    if (faults != null) {
+      // Closed without lifting them: what waits for a page goes on waiting.
+      faults.close();
+      faults = null;
+    }
+    hangUp();
+    if (image != null) {
+      image.close();
     }
   }
 }

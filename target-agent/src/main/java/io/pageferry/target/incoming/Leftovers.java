@@ -13,6 +13,7 @@ import java.time.Instant;
 import java.util.Collections;
 import java.util.List;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -41,6 +42,7 @@ public final class Leftovers {
         return true;
       }
     }
+    removeFile(fields.more().get(IncomingGuest.MISSING_PAGES));
     LedgerFields.LaunchedProcess launched = fields.launched();
     ProcessHandle known = launched == null ? null : launched.find();
     GuestProcesses.end(migration, known);
@@ -62,6 +64,16 @@ public final class Leftovers {
       clean &= removeImage(Path.of(image), begun);
     }
     return clean;
+  }
+
+  private static void removeFile(@Nullable String file) {
+    try {
+      if (file != null) {
+        Files.deleteIfExists(Path.of(file));
+      }
+    } catch (IOException e) {
+      LOG.warn("{} cannot be removed: {}", file, e.toString());
+    }
   }
 
   private static boolean hasTakenThePlace(LedgerEntry other, LedgerFields fields, Instant begun) {

@@ -20,12 +20,19 @@ final class ControlPump implements Runnable {
   private static final Duration LOOK_AGAIN = Duration.ofMinutes(1);
 
   private final PeerChannel control;
-  private final ReceptionInbox inbox;
+  private final LinkEvents events;
   private final Semaphore room = new Semaphore(AHEAD);
 
-  ControlPump(PeerChannel control, ReceptionInbox inbox) {
+  ControlPump(PeerChannel control, LinkEvents events) {
     this.control = control;
-    this.inbox = inbox;
+    this.events = events;
+  }
+
+  /**
+   * Nobody takes messages any more: a pump that waits for room goes on, to find its channel closed.
+   */
+  void stop() {
+    room.release(AHEAD);
   }
 
   /** The driver has taken one message. */
@@ -39,12 +46,12 @@ final class ControlPump implements Runnable {
       while (true) {
         room.acquire();
         Message message = receive();
-        inbox.put(new ReceptionEvent.FromSource(message, System.nanoTime()));
+        events.put(new ReceptionEvent.FromSource(message, System.nanoTime()));
       }
     } catch (IOException e) {
-      inbox.put(new ReceptionEvent.ControlLost(e));
+      events.put(new ReceptionEvent.ControlLost(e));
     } catch (InterruptedException e) {
-      inbox.put(new ReceptionEvent.ControlLost(e));
+      events.put(new ReceptionEvent.ControlLost(e));
       Thread.currentThread().interrupt();
     }
   }

@@ -3,6 +3,7 @@ package io.pageferry.target.reception;
 import io.netty.buffer.ByteBufAllocator;
 import io.pageferry.agent.cli.HoldPoint;
 import io.pageferry.agent.ledger.LedgerException;
+import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.protocol.message.AbortReason;
@@ -13,12 +14,14 @@ import io.pageferry.protocol.message.Message;
 import io.pageferry.protocol.message.Offer;
 import io.pageferry.protocol.message.Prepared;
 import io.pageferry.protocol.message.Started;
+import io.pageferry.protocol.message.Switch;
 import io.pageferry.protocol.page.Digest;
 import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.incoming.IncomingGuest;
 import java.io.IOException;
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -71,17 +74,65 @@ final class Handover {
       throws MigrationAborted, InterruptedException {
     progress.phase("preparing");
     Digest ours = compare(theirs, running, layout);
+    // All of it is here: a page that the guest finds missing is one of zeros, for the kernel to
+    // make.
+    guest.liftFaults();
     activation.load(deviceState);
-    record(LedgerState.PREPARED);
-    progress.phase("prepared");
-    HoldPoint.reached("prepared");
-    line.send(new Prepared(true, ours.high(), ours.low()));
+    prepared(null, ours);
     story.info(
         "guest '{}': {}digest matches, {} KiB of device state loaded in {} ms; prepared",
         offer.guest(),
         theirs.full() ? "image reread, " : "",
         deviceState.length / 1024,
         activation.loadMicros() / 1000.0);
+  }
+
+  /**
+   * Serves the page faults of a guest whose pages are still to come, then loads the device state,
+   * which may touch some of them, and is ready: on disk first, then said.
+   *
+   * @param round the round in which the missing pages come
+   * @param dataChannels how many channels they come by, also after they were lost
+   */
+  void prepareToFetch(
+      Switch round,
+      int dataChannels,
+      MissingMemory missing,
+      PageChannels channels,
+      byte[] deviceState)
+      throws MigrationAborted, InterruptedException {
+    progress.phase("switching");
+    RequestChannel asked = channels.requests();
+    if (asked == null || !channels.complete()) {
+      throw new MigrationAborted(
+          AbortReason.PROTOCOL_VIOLATION, "the guest was switched before all channels had joined");
+    }
+    missing.serve(round.missingPages(), asked);
+    channels.moveIn();
+    activation.load(deviceState);
+    prepared(
+        guest
+            .ledger()
+            .fields()
+            .with(IncomingGuest.POSTCOPY, "true")
+            .with(IncomingGuest.ROUND, Integer.toString(round.round()))
+            .with(IncomingGuest.CHANNELS, Integer.toString(dataChannels)),
+        new Digest(0, 0));
+    story.info(
+        "guest '{}': {} pages are to come after it, {} KiB of device state loaded in {} ms;"
+            + " prepared",
+        offer.guest(),
+        round.missingPages(),
+        deviceState.length / 1024,
+        activation.loadMicros() / 1000.0);
+  }
+
+  private void prepared(@Nullable LedgerFields fields, Digest ours)
+      throws MigrationAborted, InterruptedException {
+    record(LedgerState.PREPARED, fields);
+    progress.phase("prepared");
+    HoldPoint.reached("prepared");
+    line.send(new Prepared(true, ours.high(), ours.low()));
   }
 
   private Digest compare(DigestValue theirs, Digest running, ImageLayout layout)
@@ -176,7 +227,7 @@ final class Handover {
    */
   long takeOver(Runnable written) throws MigrationAborted, InterruptedException {
     progress.phase("taking over");
-    record(LedgerState.TAKEN_OVER);
+    record(LedgerState.TAKEN_OVER, null);
     long writtenAt = System.nanoTime();
     written.run();
     HoldPoint.reached("taken-over");
@@ -217,7 +268,7 @@ final class Handover {
     String why = "nothing came";
     try {
       if (line.next(GOODBYE) instanceof ReceptionEvent.FromSource(Goodbye goodbye, long nanos)) {
-        record(LedgerState.COMPLETED);
+        record(LedgerState.COMPLETED, null);
         story.info(
             "migration {} is complete: {} pages landed, {} of them zero",
             offer.migration(),
@@ -233,9 +284,9 @@ final class Handover {
   }
 
   /** On disk when it returns. */
-  private void record(LedgerState state) throws MigrationAborted {
+  private void record(LedgerState state, @Nullable LedgerFields fields) throws MigrationAborted {
     try {
-      guest.ledger().record(state);
+      guest.ledger().record(state, fields);
     } catch (LedgerException e) {
       throw new MigrationAborted(
           AbortReason.IO_ERROR, "the target cannot keep its ledger: " + e.getMessage(), e);

@@ -1,7 +1,6 @@
 package io.pageferry.target.reception;
 
 import io.netty.buffer.ByteBuf;
-import io.pageferry.guest.image.GuestImage;
 import io.pageferry.protocol.channel.FrameListener;
 import io.pageferry.protocol.channel.PeerChannel;
 import io.pageferry.protocol.frame.Frame;
@@ -9,7 +8,6 @@ import io.pageferry.protocol.frame.ProtocolException;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.MessageCodec;
 import io.pageferry.protocol.message.RoundEnd;
-import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageBatch;
 import io.pageferry.protocol.page.PageDecoder;
 import io.pageferry.protocol.page.PageSink;
@@ -19,50 +17,46 @@ import java.nio.file.FileSystemException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Lands the pages of one data channel in the image, on the channel's event loop: decoded, written,
- * added to the digest, before the next bytes are read. A slow image therefore makes the source
- * wait.
- *
- * <p>A zero page becomes a hole, also where memory was reserved or an older page had landed: holes
- * stay holes, and read as zeros.
+ * Lands the pages of one channel, on the channel's event loop: decoded, landed, added to the
+ * digest, before the next bytes are read. A slow image therefore makes the source wait. The fault
+ * channel is one more channel, whose pages are waited for.
  *
  * <p>{@link #detach} may be called by any thread; after it returned nothing is written any more, so
  * the image and the digest may be closed. The monitor of this object guards that.
  */
 final class PageLanding implements FrameListener, PageSink {
   private final int channel;
-  private final GuestImage image;
+  private final String name;
   private final PageDecoder decoder;
-  private final ImageDigest.Stripe stripe;
   private final RoundBarrier barrier;
   private final LandedPages landed;
-  private final ReceptionInbox inbox;
+  private final LinkEvents events;
 
+  private Berth berth;
   private boolean detached;
   private long landedInRound;
   private int admittedRound;
 
-  /** A run of zero pages that may go on; punching is a system call, so neighbours share one. */
-  private int zeroRegion;
-
-  private long zeroFirst;
-  private long zeroCount;
-
   PageLanding(
       int channel,
-      GuestImage image,
+      String name,
+      Berth berth,
       PageDecoder decoder,
-      ImageDigest.Stripe stripe,
       RoundBarrier barrier,
       LandedPages landed,
-      ReceptionInbox inbox) {
+      LinkEvents events) {
     this.channel = channel;
-    this.image = image;
+    this.name = name;
+    this.berth = berth;
     this.decoder = decoder;
-    this.stripe = stripe;
     this.barrier = barrier;
     this.landed = landed;
-    this.inbox = inbox;
+    this.events = events;
+  }
+
+  /** What comes from here on lands there. */
+  synchronized void moveTo(Berth next) {
+    berth = next;
   }
 
   @Override
@@ -74,9 +68,7 @@ final class PageLanding implements FrameListener, PageSink {
       switch (frame.type()) {
         case PAGES -> land(frame.payload());
         case ROUND_END -> end((RoundEnd) MessageCodec.decode(frame.type(), frame.payload()));
-        default ->
-            throw ProtocolException.violation(
-                frame.type() + " does not belong on data channel " + channel);
+        default -> throw ProtocolException.violation(frame.type() + " does not belong on " + name);
       }
     } catch (ProtocolException e) {
       fail(new MigrationAborted(e.reason(), String.valueOf(e.getMessage()), e));
@@ -94,7 +86,7 @@ final class PageLanding implements FrameListener, PageSink {
   private void land(ByteBuf payload) throws IOException {
     admittedRound = 0;
     decoder.decode(payload, this);
-    flushZero();
+    berth.flush();
   }
 
   private void end(RoundEnd end) throws ProtocolException {
@@ -106,10 +98,8 @@ final class PageLanding implements FrameListener, PageSink {
   @Override
   public void pages(int round, int region, long firstPage, ByteBuf data) throws IOException {
     admit(round);
-    flushZero();
     int count = data.readableBytes() / PageBatch.PAGE_BYTES;
-    image.write(region, firstPage, data.nioBuffer());
-    stripe.pages(region, firstPage, data);
+    berth.pages(region, firstPage, data);
     landedInRound += count;
     landed.add(count);
   }
@@ -117,25 +107,9 @@ final class PageLanding implements FrameListener, PageSink {
   @Override
   public void zero(int round, int region, long firstPage, long count) throws IOException {
     admit(round);
-    if (zeroCount > 0 && zeroRegion == region && zeroFirst + zeroCount == firstPage) {
-      zeroCount += count;
-    } else {
-      flushZero();
-      zeroRegion = region;
-      zeroFirst = firstPage;
-      zeroCount = count;
-    }
-    stripe.zero(region, firstPage, count);
+    berth.zero(region, firstPage, count);
     landedInRound += count;
     landed.addZero(count);
-  }
-
-  private void flushZero() throws IOException {
-    if (zeroCount > 0) {
-      long count = zeroCount;
-      zeroCount = 0;
-      image.clear(zeroRegion, zeroFirst, count);
-    }
   }
 
   /** Asked once a frame: all runs of a frame are of one round. */
@@ -151,10 +125,9 @@ final class PageLanding implements FrameListener, PageSink {
     if (!detached) {
       String why = cause == null ? "it was closed" : String.valueOf(cause.getMessage());
       detached = true;
-      inbox.put(
+      events.put(
           new ReceptionEvent.DataLost(
-              new MigrationAborted(
-                  AbortReason.PEER_SILENT, "data channel " + channel + " is lost: " + why, cause)));
+              new MigrationAborted(AbortReason.PEER_SILENT, name + " is lost: " + why, cause)));
     }
   }
 
@@ -165,7 +138,7 @@ final class PageLanding implements FrameListener, PageSink {
 
   private void fail(MigrationAborted failure) {
     detached = true;
-    inbox.put(new ReceptionEvent.DataFailed(failure));
+    events.put(new ReceptionEvent.DataFailed(failure));
   }
 
   private static AbortReason writeFailure(IOException e) {

@@ -2,7 +2,6 @@ package io.pageferry.target.reception;
 
 import io.pageferry.agent.cli.HoldPoint;
 import io.pageferry.agent.ledger.LedgerState;
-import io.pageferry.agent.local.MigrationStatus;
 import io.pageferry.protocol.channel.PeerChannel;
 import io.pageferry.protocol.channel.PeerIdentity;
 import io.pageferry.protocol.conversation.TargetConversation;
@@ -10,10 +9,11 @@ import io.pageferry.protocol.message.Abort;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Accepted;
 import io.pageferry.protocol.message.Capabilities;
-import io.pageferry.protocol.message.Hello;
+import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.Offer;
 import io.pageferry.protocol.message.OwnershipState;
-import io.pageferry.protocol.message.Welcome;
+import io.pageferry.protocol.message.RegionOffer;
+import io.pageferry.protocol.message.Switch;
 import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.protocol.page.PageBatch;
 import io.pageferry.target.MigrationAborted;
@@ -21,46 +21,27 @@ import io.pageferry.target.admission.Preflight;
 import io.pageferry.target.incoming.IncomingGuest;
 import java.io.IOException;
 import java.util.Objects;
-import java.util.UUID;
-import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/**
- * One migration, from its offer to a guest that runs here or to nothing left behind.
- *
- * <p>{@link #run} is the driver: one thread, which alone talks to the source on the control
- * channel, alone writes the ledger and alone decides. Everything else that happens reaches it
- * through its inbox. The other public methods may be called by any thread.
- */
-public final class Reception implements Runnable {
+/** One migration, from its offer to a guest that runs here or to nothing left behind. */
+public final class Reception extends Arrival {
   private static final Logger LOG = LoggerFactory.getLogger(Reception.class);
 
   private final Offer offer;
-  private final PeerChannel control;
+  private final SourceLink link;
+  private final SourceLine line;
   private final Preflight preflight;
-  private final TargetConversation conversation;
-  private final Capabilities capabilities;
   private final ReceptionLimits limits;
   private final StartCosts startCosts;
   private final ReceptionMeters meters;
   private final Logger story;
 
-  private final ReceptionInbox inbox = new ReceptionInbox();
-  private final LandedPages landed = new LandedPages();
-  private final SourceLine line;
-  private final ReceptionProgress progress;
-
-  /** Completed as soon as it is on disk who owns the guest. */
-  private final CompletableFuture<OwnershipState> settled = new CompletableFuture<>();
-
-  /** Null until the source was accepted; written by the driver, read by those who join. */
-  private volatile @Nullable DataChannels data;
-
-  /** The driver's own. */
+  // The driver's own.
   private @Nullable IncomingGuest guest;
-
+  private @Nullable LandingPlace place;
+  private @Nullable MissingMemory missing;
   private @Nullable Handover handover;
 
   /**
@@ -78,17 +59,19 @@ public final class Reception implements Runnable {
       StartCosts startCosts,
       ReceptionMeters meters,
       Logger story) {
+    super(
+        offer.migration(),
+        offer.guest(),
+        control.peer().name() + " at " + control.peer().hostAndPort(),
+        offer.regions().stream().mapToLong(RegionOffer::bytes).sum());
     this.offer = offer;
-    this.control = control;
-    this.conversation = conversation;
-    this.capabilities = capabilities;
+    this.link = new SourceLink(control, conversation, capabilities, inbox);
+    this.line = link.line();
     this.preflight = preflight;
     this.limits = limits;
     this.startCosts = startCosts;
     this.meters = meters;
     this.story = story;
-    this.line = new SourceLine(control, conversation, inbox);
-    this.progress = new ReceptionProgress(offer, control.peer(), landed);
   }
 
   @Override
@@ -97,8 +80,7 @@ public final class Reception implements Runnable {
     String outcome = "failed";
     try {
       preflight();
-      moveIn();
-      outcome = "completed";
+      outcome = moveIn();
     } catch (MigrationAborted e) {
       outcome = e.reason().refusal() && guest == null ? "refused" : "aborted";
       giveUp(e, true);
@@ -114,7 +96,7 @@ public final class Reception implements Runnable {
           new MigrationAborted(AbortReason.INTERNAL, "the target failed by a defect: " + e, e),
           true);
     } finally {
-      closeChannels();
+      letGo();
       meters.ended(outcome, landed);
     }
   }
@@ -123,7 +105,7 @@ public final class Reception implements Runnable {
 
   private void preflight() throws MigrationAborted, InterruptedException {
     progress.phase("preflight");
-    PeerIdentity source = control.peer();
+    PeerIdentity source = link.control().peer();
     story.info(
         "migration {}: {} offers guest '{}', {} in {} region(s), {}",
         offer.migration(),
@@ -133,62 +115,123 @@ public final class Reception implements Runnable {
         offer.regions().size(),
         source.tlsProtocol() + " " + source.tlsGroup());
     long began = System.nanoTime();
-    IncomingGuest admitted = preflight.admit(offer, source);
+    IncomingGuest admitted = preflight.admit(offer, source, link.capabilities());
     guest = admitted;
     admitted
         .launched()
         .ifPresent(
             launch ->
-                launch.onEnd(() -> inbox.put(new ReceptionEvent.GuestEnded(launch.lastWords()))));
-    DataChannels channels = openData(admitted);
-    data = channels;
+                launch.onEnd(
+                    () ->
+                        inbox.put(
+                            new ReceptionEvent.GuestEnded(
+                                "the guest launched on the target ended" + launch.lastWords()))));
+    LandingPlace landing = new LandingPlace(layout(offer), admitted.image());
+    place = landing;
+    missing = new MissingMemory(admitted, landing.layout(), landing, new FaultLine(inbox, meters));
+    PageChannels channels =
+        link.openChannels(offer.dataChannels(), admitted.holdsFaults(), landing, limits, landed);
+    open(link);
     story.info(
-        "guest '{}': memory reserved, guest {} in {} ms",
+        "guest '{}': memory {}, guest {}{} in {} ms",
         offer.guest(),
+        offer.mode() == MigrationMode.POSTCOPY ? "there" : "reserved",
         admitted.launched().map(l -> "launched as process " + l.handle().pid()).orElse("reached"),
+        admitted.holdsFaults() ? ", its page faults taken over" : "",
         (System.nanoTime() - began) / 1_000_000);
     handover = new Handover(offer, admitted, line, limits, progress, story);
     Rehearsal.run();
     HoldPoint.reached("reserved");
     line.open();
-    line.send(new Accepted(channels.tokens(), startCosts.of(offer.guest())));
+    long cost = startCosts.of(offer.guest());
+    byte[] faultToken = channels.faultToken();
+    line.send(
+        faultToken == null
+            ? new Accepted(channels.tokens(), cost)
+            : new Accepted(channels.tokens(), cost, faultToken));
   }
 
-  private DataChannels openData(IncomingGuest admitted) throws MigrationAborted {
-    try {
-      return new DataChannels(
-          offer.dataChannels(),
-          admitted.image(),
-          layout(offer),
-          capabilities,
-          conversation,
-          control.peer(),
-          limits.joinLimit(),
-          inbox,
-          landed);
-    } catch (OutOfMemoryError e) {
-      throw new MigrationAborted(
-          AbortReason.NO_MEMORY,
-          "the target agent has no memory left for the digest of so large a guest: give it more"
-              + " with -XX:MaxDirectMemorySize",
-          e);
-    }
-  }
-
-  /** Takes in the rounds, hands the guest over, and waits until the source knows. */
-  private void moveIn() throws MigrationAborted, SourceLost, InterruptedException {
+  /**
+   * Takes in the rounds, hands the guest over, and goes on until the source knows.
+   *
+   * @return how it ended, for the meters
+   */
+  private String moveIn() throws MigrationAborted, SourceLost, InterruptedException {
     progress.phase("receiving");
-    DataChannels channels = Objects.requireNonNull(data);
-    RoundIntake intake =
-        new RoundIntake(offer.guest(), line, channels, limits, progress, meters, landed, story);
-    intake.run();
+    PageChannels channels = link.openedChannels();
     Handover last = Objects.requireNonNull(handover);
-    last.prepare(intake.digest(), channels.digest(), intake.deviceState(), layout(offer));
+    LandingPlace landing = Objects.requireNonNull(place);
+    RoundIntake intake =
+        new RoundIntake(
+            offer.guest(),
+            line,
+            channels,
+            Objects.requireNonNull(missing),
+            limits,
+            progress,
+            meters,
+            landed,
+            story);
+    intake.run();
+    Switch switched = intake.switched();
+    if (switched != null) {
+      return moveInBeforeItsPages(switched, intake.deviceState());
+    }
+    last.prepare(intake.digest(), landing.digest(), intake.deviceState(), landing.layout());
     last.awaitCommit();
+    takeOver(last);
+    last.awaitGoodbye(landed);
+    return "completed";
+  }
+
+  private void takeOver(Handover last) throws MigrationAborted, InterruptedException {
     long cost = last.takeOver(() -> settled.complete(OwnershipState.TAKEN_OVER));
     startCosts.remember(offer.guest(), cost);
     meters.tookOver(cost);
-    last.awaitGoodbye(landed);
+  }
+
+  private String moveInBeforeItsPages(Switch switched, byte[] deviceState)
+      throws MigrationAborted, InterruptedException {
+    IncomingGuest held = Objects.requireNonNull(guest);
+    Handover last = Objects.requireNonNull(handover);
+    MissingMemory rest = Objects.requireNonNull(missing);
+    last.prepareToFetch(switched, offer.dataChannels(), rest, link.openedChannels(), deviceState);
+    last.awaitCommit();
+    allowResume();
+    boolean started = false;
+    try {
+      takeOver(last);
+      started = true;
+    } catch (MigrationAborted e) {
+      if (held.ledger().current() != LedgerState.TAKEN_OVER) {
+        throw e;
+      }
+      // It is this host's guest, and the source has what it needs: it is started when it can be.
+      story.warn("{}", e.sentence());
+      link.letGo();
+    }
+    Fetching fetching =
+        new Fetching(
+            offer.migration(),
+            held,
+            rest,
+            Objects.requireNonNull(place),
+            true,
+            offer.dataChannels(),
+            switched.round(),
+            inbox,
+            landed,
+            limits,
+            progress,
+            meters,
+            story);
+    Fetching.Outcome outcome = fetching.run(started ? link : null, started, this::open);
+    if (outcome == Fetching.Outcome.GUEST_ENDED) {
+      rest.close();
+      held.bury(fetching.lastWords());
+      guest = null;
+    }
+    return outcome.word();
   }
 
   private static ImageLayout layout(Offer offer) {
@@ -228,7 +271,10 @@ public final class Reception implements Runnable {
       return;
     }
     tell(why, tellSource);
-    closeData();
+    link.closeChannels();
+    if (missing != null) {
+      missing.abandon();
+    }
     held.remove();
     story.info("guest '{}': nothing of it is left here", offer.guest());
     guest = null;
@@ -236,70 +282,23 @@ public final class Reception implements Runnable {
 
   private void tell(MigrationAborted why, boolean tellSource) {
     if (tellSource) {
-      control.send(new Abort(why.reason(), why.sentence()));
+      link.control().send(new Abort(why.reason(), why.sentence()));
     }
   }
 
-  private void closeData() {
-    DataChannels channels = data;
-    if (channels != null) {
-      channels.close();
+  private void letGo() {
+    refuseResume();
+    link.close();
+    closeLink();
+    if (missing != null) {
+      missing.close();
     }
-  }
-
-  private void closeChannels() {
-    closeData();
+    if (place != null) {
+      place.close();
+    }
     if (guest != null) {
       guest.keep();
     }
-    control.close();
     settled.complete(OwnershipState.UNKNOWN);
-  }
-
-  // ---- For others ----
-
-  public UUID migration() {
-    return offer.migration();
-  }
-
-  public String guestName() {
-    return offer.guest();
-  }
-
-  public PeerIdentity source() {
-    return control.peer();
-  }
-
-  public MigrationStatus status() {
-    return progress.status();
-  }
-
-  /**
-   * Lets a data channel join.
-   *
-   * @throws MigrationAborted BAD_TOKEN, which ends that channel and not the migration
-   */
-  public void join(PeerChannel channel, Hello hello, Welcome welcome) throws MigrationAborted {
-    DataChannels channels = data;
-    if (channels == null) {
-      throw JoinTokens.refused();
-    }
-    channels.join(channel, hello, welcome);
-  }
-
-  /** The source wants its guest back; completes with what is then on disk. */
-  public CompletableFuture<OwnershipState> reclaim() {
-    inbox.put(new ReceptionEvent.ReclaimAsked());
-    return settled;
-  }
-
-  /** Ends it, as far as it is not the guest's host already. */
-  public void stop() {
-    inbox.put(new ReceptionEvent.StopAsked());
-  }
-
-  /** Ends it by the wish of this host's user, as far as it is not the guest's host already. */
-  public void cancel() {
-    inbox.put(new ReceptionEvent.CancelAsked());
   }
 }

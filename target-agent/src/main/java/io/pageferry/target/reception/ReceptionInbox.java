@@ -1,6 +1,7 @@
 package io.pageferry.target.reception;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -16,8 +17,26 @@ import org.jspecify.annotations.Nullable;
 final class ReceptionInbox {
   private final BlockingQueue<ReceptionEvent> events = new LinkedBlockingQueue<>();
 
-  void put(ReceptionEvent event) {
-    events.add(event);
+  /** Guarded by this. */
+  private boolean closed;
+
+  /** Returns false when nobody will take it any more. */
+  synchronized boolean put(ReceptionEvent event) {
+    return !closed && events.add(event);
+  }
+
+  /** Nobody takes from here any more; those that came too late to be answered. */
+  synchronized List<ReceptionEvent.ResumeAsked> close() {
+    closed = true;
+    return events.stream()
+        .filter(ReceptionEvent.ResumeAsked.class::isInstance)
+        .map(ReceptionEvent.ResumeAsked.class::cast)
+        .toList();
+  }
+
+  /** Removes what came of a connection. */
+  void forgetLink() {
+    events.removeIf(ReceptionEvent.OfLink.class::isInstance);
   }
 
   /** The next event, or null when none came in time. */

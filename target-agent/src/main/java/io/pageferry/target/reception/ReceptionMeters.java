@@ -16,6 +16,9 @@ public final class ReceptionMeters {
   private final Set<LandedPages> active = ConcurrentHashMap.newKeySet();
   private final Timer rounds;
   private final Timer takeOvers;
+  private final Timer faults;
+  private final Counter requests;
+  private final Counter linksLost;
   private final Counter pages;
   private final Counter zeroPages;
 
@@ -32,6 +35,21 @@ public final class ReceptionMeters {
         Timer.builder("pageferry.target.takeover")
             .description(
                 "Loading the device state, and from the source's commit until the guest runs")
+            .register(registry);
+    this.faults =
+        Timer.builder("pageferry.target.fault")
+            .description("From reading a guest's page fault until the page is there")
+            .publishPercentileHistogram()
+            .minimumExpectedValue(Duration.ofNanos(10_000))
+            .maximumExpectedValue(Duration.ofSeconds(10))
+            .register(registry);
+    this.requests =
+        Counter.builder("pageferry.target.pages.requested")
+            .description("Pages asked for because a guest waited for them, repetitions included")
+            .register(registry);
+    this.linksLost =
+        Counter.builder("pageferry.target.links.lost")
+            .description("Connections lost while a guest that runs here missed pages")
             .register(registry);
     this.pages =
         Counter.builder("pageferry.target.pages.landed")
@@ -52,6 +70,19 @@ public final class ReceptionMeters {
     count(landed);
   }
 
+  /** A guest waited that long for a page. */
+  void served(long nanos) {
+    faults.record(Duration.ofNanos(nanos));
+  }
+
+  void requested(int count) {
+    requests.increment(count);
+  }
+
+  void linkLost() {
+    linksLost.increment();
+  }
+
   void tookOver(long micros) {
     takeOvers.record(Duration.ofNanos(micros * 1_000));
   }
@@ -68,7 +99,8 @@ public final class ReceptionMeters {
     registry.counter("pageferry.target.migrations", "outcome", outcome).increment();
   }
 
-  private void count(LandedPages landed) {
+  /** Counts what has landed since it was last counted. Driver thread only. */
+  void count(LandedPages landed) {
     landed.count(pages, zeroPages);
   }
 }

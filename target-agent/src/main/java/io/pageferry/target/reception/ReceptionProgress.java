@@ -2,16 +2,16 @@ package io.pageferry.target.reception;
 
 import io.pageferry.agent.local.MigrationStatus;
 import io.pageferry.guest.units.ByteSize;
-import io.pageferry.protocol.channel.PeerIdentity;
-import io.pageferry.protocol.message.Offer;
-import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.protocol.message.RoundBegin;
 import io.pageferry.protocol.page.PageBatch;
+import java.util.UUID;
 
 /** Where a reception is, for {@code target status}: written by its driver, read by anyone. */
 final class ReceptionProgress {
-  private final Offer offer;
-  private final PeerIdentity source;
+  private final UUID migration;
+  private final String guest;
+  private final String source;
+  private volatile long memoryBytes;
   private final LandedPages landed;
   private final long began = System.nanoTime();
   private volatile String phase = "offered";
@@ -19,9 +19,15 @@ final class ReceptionProgress {
   private volatile long roundPages;
   private volatile long landedBefore;
 
-  ReceptionProgress(Offer offer, PeerIdentity source, LandedPages landed) {
-    this.offer = offer;
+  /** Pages that come after the guest; -1 before it is known how many. */
+  private volatile long missing = -1;
+
+  ReceptionProgress(
+      UUID migration, String guest, String source, long memoryBytes, LandedPages landed) {
+    this.migration = migration;
+    this.guest = guest;
     this.source = source;
+    this.memoryBytes = memoryBytes;
     this.landed = landed;
   }
 
@@ -35,26 +41,38 @@ final class ReceptionProgress {
     round = begin.round();
   }
 
-  String memoryText() {
-    return ByteSize.format(memoryBytes());
+  /** How large the guest is, where that was not known beforehand. */
+  void memory(long bytes) {
+    memoryBytes = bytes;
   }
 
-  private long memoryBytes() {
-    return offer.regions().stream().mapToLong(RegionOffer::bytes).sum();
+  void missing(long pages) {
+    missing = pages;
+  }
+
+  String memoryText() {
+    return ByteSize.format(memoryBytes);
+  }
+
+  private long remaining(long pages) {
+    if (missing >= 0) {
+      return missing;
+    }
+    return round == 0 ? -1 : Math.max(0, roundPages - (pages - landedBefore));
   }
 
   MigrationStatus status() {
     long pages = landed.pages();
     double seconds = Math.max(1e-3, (System.nanoTime() - began) / 1e9);
     return new MigrationStatus(
-        offer.migration(),
-        offer.guest(),
-        source.name() + " at " + source.hostAndPort(),
+        migration,
+        guest,
+        source,
         phase,
         round,
-        memoryBytes() / PageBatch.PAGE_BYTES,
+        memoryBytes / PageBatch.PAGE_BYTES,
         pages,
-        round == 0 ? -1 : Math.max(0, roundPages - (pages - landedBefore)),
+        remaining(pages),
         (long) (pages * PageBatch.PAGE_BYTES / seconds),
         -1);
   }

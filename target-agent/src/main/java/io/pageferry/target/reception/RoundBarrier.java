@@ -14,12 +14,12 @@ import io.pageferry.protocol.message.RoundEnd;
  */
 final class RoundBarrier {
   private final TargetConversation conversation;
-  private final ReceptionInbox inbox;
+  private final LinkEvents events;
   private long pages;
 
-  RoundBarrier(TargetConversation conversation, ReceptionInbox inbox) {
+  RoundBarrier(TargetConversation conversation, LinkEvents events) {
     this.conversation = conversation;
-    this.inbox = inbox;
+    this.events = events;
   }
 
   /** Refuses pages that do not belong to the present round. */
@@ -48,7 +48,7 @@ final class RoundBarrier {
     }
     pages += landed;
     if (conversation.allChannelsEnded()) {
-      inbox.put(new ReceptionEvent.RoundDelivered(end.round(), pages));
+      events.put(new ReceptionEvent.RoundDelivered(end.round(), pages));
       pages = 0;
     }
   }

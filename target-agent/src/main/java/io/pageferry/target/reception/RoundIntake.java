@@ -5,8 +5,10 @@ import io.pageferry.protocol.message.DeviceState;
 import io.pageferry.protocol.message.DigestValue;
 import io.pageferry.protocol.message.DirtySummary;
 import io.pageferry.protocol.message.Message;
+import io.pageferry.protocol.message.Missing;
 import io.pageferry.protocol.message.RoundBegin;
 import io.pageferry.protocol.message.RoundLanded;
+import io.pageferry.protocol.message.Switch;
 import io.pageferry.target.MigrationAborted;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -15,14 +17,16 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Takes in round after round, each acknowledged when all of it is in the image, and what the source
- * sends beside and after the last one: the device state and the digest. Driver thread only.
+ * sends beside and after the last one: the device state and the digest; or, where the rest is to
+ * come after the guest, which pages that is. Driver thread only.
  */
 final class RoundIntake {
   private static final Logger LOG = LoggerFactory.getLogger(RoundIntake.class);
 
   private final String guest;
   private final SourceLine line;
-  private final DataChannels channels;
+  private final PageChannels channels;
+  private final MissingMemory missing;
   private final ReceptionLimits limits;
   private final ReceptionProgress progress;
   private final ReceptionMeters meters;
@@ -35,12 +39,14 @@ final class RoundIntake {
   private @Nullable RoundBegin begun;
   private ReceptionEvent.@Nullable RoundDelivered delivered;
   private @Nullable DigestValue digest;
+  private @Nullable Switch switched;
   private long roundBegan = System.nanoTime();
 
   RoundIntake(
       String guest,
       SourceLine line,
-      DataChannels channels,
+      PageChannels channels,
+      MissingMemory missing,
       ReceptionLimits limits,
       ReceptionProgress progress,
       ReceptionMeters meters,
@@ -49,6 +55,7 @@ final class RoundIntake {
     this.guest = guest;
     this.line = line;
     this.channels = channels;
+    this.missing = missing;
     this.limits = limits;
     this.progress = progress;
     this.meters = meters;
@@ -59,10 +66,13 @@ final class RoundIntake {
     this.joinDeadline = System.nanoTime() + limits.joinLimit().toNanos();
   }
 
-  /** Returns when the last round has landed and device state and digest are here. */
+  /**
+   * Returns when the last round has landed and device state and digest are here, or when the rest
+   * is to come after the guest.
+   */
   void run() throws MigrationAborted, SourceLost, InterruptedException {
     boolean last = false;
-    while (!last || digest == null) {
+    while (switched == null && (!last || digest == null)) {
       take();
       // The two arrive on different connections, in either order.
       if (begun != null && delivered != null) {
@@ -78,6 +88,12 @@ final class RoundIntake {
     return deviceState.complete();
   }
 
+  /** How the migration goes on by post-copy; null if everything has landed. */
+  @Nullable Switch switched() {
+    return switched;
+  }
+
+  /** What everything that landed is compared with. */
   DigestValue digest() {
     return Objects.requireNonNull(digest);
   }
@@ -96,6 +112,7 @@ final class RoundIntake {
         patience.renew();
         delivered = event;
       }
+      case ReceptionEvent.ChannelsComplete complete -> patience.renew();
       case ReceptionEvent other -> throw new IllegalStateException("not for here: " + other);
     }
   }
@@ -111,6 +128,8 @@ final class RoundIntake {
       // The source need not wait for the last round to land before it sends the rest.
       case DeviceState piece -> deviceState.add(piece);
       case DigestValue value -> digest = value;
+      case Missing named -> missing.add(named);
+      case Switch now -> switched = now;
       default -> throw SourceLine.unexpected(message);
     }
   }
@@ -139,7 +158,7 @@ final class RoundIntake {
     if (System.nanoTime() - joinDeadline > 0 && !channels.complete()) {
       throw new MigrationAborted(
           AbortReason.PEER_SILENT,
-          "not all data channels joined within " + limits.joinLimit().toMillis() + " ms");
+          "not all channels joined within " + limits.joinLimit().toMillis() + " ms");
     }
   }
 }

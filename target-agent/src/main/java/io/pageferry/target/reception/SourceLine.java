@@ -25,16 +25,25 @@ final class SourceLine {
   private final ReceptionInbox inbox;
   private final ControlPump pump;
 
-  SourceLine(PeerChannel control, TargetConversation conversation, ReceptionInbox inbox) {
+  SourceLine(
+      PeerChannel control,
+      TargetConversation conversation,
+      ReceptionInbox inbox,
+      LinkEvents events) {
     this.control = control;
     this.conversation = conversation;
     this.inbox = inbox;
-    this.pump = new ControlPump(control, inbox);
+    this.pump = new ControlPump(control, events);
   }
 
   /** From here on messages are taken from the channel. */
   void open() {
     Thread.ofVirtual().name("control-pump").start(pump);
+  }
+
+  /** Nothing more is taken from the channel. */
+  void stop() {
+    pump.stop();
   }
 
   void send(Message message) {
@@ -47,31 +56,32 @@ final class SourceLine {
   }
 
   /**
-   * What happens next.
+   * What happens next, as long as whatever goes wrong ends the migration.
    *
-   * @return a message, or that a round was delivered; null when nothing happened in time
+   * @return a message, or something that happened to the channels; null when nothing did in time
    * @throws MigrationAborted when something on this side, or the source's breach, ends the
    *     migration
    * @throws SourceLost when the control channel ended
    */
   @Nullable ReceptionEvent next(Duration limit)
       throws MigrationAborted, SourceLost, InterruptedException {
-    ReceptionEvent event = inbox.take(limit);
+    ReceptionEvent event = take(limit);
     return switch (event) {
       case null -> null;
-      case ReceptionEvent.FromSource message -> {
-        pump.taken();
-        accept(message.message());
-        yield event;
-      }
+      case ReceptionEvent.FromSource message -> event;
       case ReceptionEvent.RoundDelivered delivered -> event;
+      case ReceptionEvent.ChannelsComplete complete -> event;
       case ReceptionEvent.ControlLost lost -> throw new SourceLost(lost.cause());
       case ReceptionEvent.DataFailed failed -> throw failed.cause();
       case ReceptionEvent.DataLost lost -> throw explained(lost.cause());
       case ReceptionEvent.GuestEnded ended ->
+          throw new MigrationAborted(AbortReason.GUEST_ENDED, ended.sentence());
+      case ReceptionEvent.FaultsFailed failed ->
           throw new MigrationAborted(
-              AbortReason.GUEST_ENDED,
-              "the guest launched on the target ended" + ended.lastWords());
+              AbortReason.IO_ERROR,
+              "the guest's page faults cannot be served on the target: "
+                  + failed.cause().getMessage(),
+              failed.cause());
       case ReceptionEvent.ReclaimAsked asked ->
           throw new MigrationAborted(AbortReason.CANCELLED, "the source took its guest back");
       case ReceptionEvent.StopAsked asked ->
@@ -80,7 +90,24 @@ final class SourceLine {
       case ReceptionEvent.CancelAsked asked ->
           throw new MigrationAborted(
               AbortReason.CANCELLED, "the migration was cancelled on the target");
+      case ReceptionEvent.ResumeAsked asked ->
+          throw new IllegalStateException("resumed before the guest was taken over");
     };
+  }
+
+  /**
+   * What happens next, whatever it means.
+   *
+   * @return null when nothing happened in time
+   * @throws MigrationAborted when the source broke the protocol
+   */
+  @Nullable ReceptionEvent take(Duration limit) throws MigrationAborted, InterruptedException {
+    ReceptionEvent event = inbox.take(limit);
+    if (event instanceof ReceptionEvent.FromSource message) {
+      pump.taken();
+      accept(message.message());
+    }
+    return event;
   }
 
   /** A source that gives up closes all its channels; its word may come a moment after the first. */

@@ -11,7 +11,7 @@ import io.pageferry.protocol.message.OwnershipState;
 import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.Receptions;
 import io.pageferry.target.incoming.IncomingGuest;
-import io.pageferry.target.reception.Reception;
+import io.pageferry.target.reception.Arrival;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -44,7 +44,7 @@ public final class OwnershipDesk {
     try {
       LedgerEntry entry = OwnershipLedger.read(stateDirectory, LedgerSide.TARGET, migration);
       authorise(entry.fields().peer(), peer);
-      return state(entry.state());
+      return state(entry);
     } catch (LedgerException e) {
       return unknown(e);
     }
@@ -61,7 +61,7 @@ public final class OwnershipDesk {
     if (before != OwnershipState.RECEIVING && before != OwnershipState.PREPARED) {
       return before;
     }
-    Optional<Reception> running = receptions.find(migration);
+    Optional<Arrival> running = receptions.find(migration);
     if (running.isPresent()) {
       settle(running.get());
       return query(migration, peer);
@@ -86,7 +86,8 @@ public final class OwnershipDesk {
     try (OwnershipLedger ledger =
         OwnershipLedger.open(stateDirectory, LedgerSide.TARGET, migration)) {
       if (ledger.current() == LedgerState.TAKEN_OVER
-          && Boolean.parseBoolean(ledger.fields().more().get(IncomingGuest.STARTED))) {
+          && ledger.fields().isSet(IncomingGuest.STARTED)
+          && !Unfinished.is(ledger.current(), ledger.fields())) {
         ledger.record(LedgerState.COMPLETED);
       }
     } catch (LedgerException e) {
@@ -94,9 +95,9 @@ public final class OwnershipDesk {
     }
   }
 
-  private static void settle(Reception reception) throws MigrationAborted, InterruptedException {
+  private static void settle(Arrival arrival) throws MigrationAborted, InterruptedException {
     try {
-      reception.reclaim().get(DECISION.toMillis(), TimeUnit.MILLISECONDS);
+      arrival.reclaim().get(DECISION.toMillis(), TimeUnit.MILLISECONDS);
     } catch (ExecutionException | TimeoutException e) {
       throw new MigrationAborted(
           AbortReason.IO_ERROR, "the target cannot say now whose the guest is: ask again later", e);
@@ -123,14 +124,58 @@ public final class OwnershipDesk {
     }
   }
 
-  private static OwnershipState state(LedgerState state) {
-    return switch (state) {
+  /**
+   * Whether that peer may bring what is missing of this guest.
+   *
+   * @throws MigrationAborted GUEST_ENDED when there is nobody to bring it to any more, or another
+   *     reason why not
+   */
+  public void authoriseResume(UUID migration, PeerIdentity peer) throws MigrationAborted {
+    LedgerEntry entry;
+    try {
+      entry = OwnershipLedger.read(stateDirectory, LedgerSide.TARGET, migration);
+    } catch (LedgerException e) {
+      unknown(e);
+      throw new MigrationAborted(
+          AbortReason.PROTOCOL_VIOLATION, "the target has never heard of this migration", e);
+    }
+    authorise(entry.fields().peer(), peer);
+    String ended = entry.fields().more().get(IncomingGuest.ENDED);
+    if (ended != null) {
+      throw new MigrationAborted(AbortReason.GUEST_ENDED, ended);
+    }
+    if (!awaitsPages(entry)) {
+      throw new MigrationAborted(
+          AbortReason.PROTOCOL_VIOLATION, "nothing is missing of this guest on the target");
+    }
+  }
+
+  /** What is missing may be here by now, and the source still welcome to compare. */
+  private boolean awaitsPages(LedgerEntry entry) {
+    return Unfinished.is(entry.state(), entry.fields())
+        || (entry.state() == LedgerState.TAKEN_OVER
+            && receptions.find(entry.migration()).filter(Arrival::resumable).isPresent());
+  }
+
+  private OwnershipState state(LedgerEntry entry) {
+    return switch (entry.state()) {
       case RECEIVING -> OwnershipState.RECEIVING;
       case PREPARED -> OwnershipState.PREPARED;
-      case TAKEN_OVER, COMPLETED -> OwnershipState.TAKEN_OVER;
+      case TAKEN_OVER ->
+          awaitsPages(entry)
+              ? OwnershipState.FETCHING
+              : entry.fields().isSet(IncomingGuest.STARTED)
+                  ? OwnershipState.RUNNING
+                  : OwnershipState.TAKEN_OVER;
+      // A guest that ended too early has fetched nothing more: RESUME is answered with how it
+      // ended.
+      case COMPLETED ->
+          entry.fields().more().containsKey(IncomingGuest.ENDED)
+              ? OwnershipState.FETCHING
+              : OwnershipState.RUNNING;
       case ABANDONED -> OwnershipState.ABANDONED;
       case PLANNED, STREAMING, PAUSED, HANDED_OVER, SERVING, RECLAIMED, FAILED ->
-          throw new IllegalStateException("a target's ledger in state " + state);
+          throw new IllegalStateException("a target's ledger in state " + entry.state());
     };
   }
 }

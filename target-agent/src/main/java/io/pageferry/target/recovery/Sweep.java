@@ -63,7 +63,8 @@ public final class Sweep {
     return switch (state) {
       case RECEIVING, PREPARED -> true;
       case ABANDONED -> !isSet(fields, IncomingGuest.CLEANED);
-      case TAKEN_OVER -> !isSet(fields, IncomingGuest.STARTED);
+      // A guest whose pages are missing is neither to be started nor to be ended here.
+      case TAKEN_OVER -> !isSet(fields, IncomingGuest.STARTED) && !Unfinished.is(state, fields);
       case COMPLETED, PLANNED, STREAMING, PAUSED, HANDED_OVER, SERVING, RECLAIMED, FAILED -> false;
     };
   }

@@ -1,0 +1,37 @@
+package io.pageferry.target.incoming;
+
+import io.pageferry.guest.control.GuestControl;
+import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.guest.control.PrivateFolder;
+import io.pageferry.guest.handover.GuestHandover;
+import io.pageferry.guest.handover.HandoverListener;
+import io.pageferry.guest.handover.HandoverMode;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+
+/** Has a guest hand over the page faults of its memory. */
+final class FaultHandover {
+  private static final Duration LIMIT = Duration.ofSeconds(5);
+
+  private FaultHandover() {}
+
+  /**
+   * Asks the guest and takes what it sends.
+   *
+   * @return its memory is registered from then on, and the caller's to serve or to let go
+   * @throws IOException whose message says why it did not
+   */
+  static GuestHandover request(GuestControl control) throws IOException {
+    try (PrivateFolder folder = PrivateFolder.open()) {
+      Path socket = folder.resolve("faults.sock");
+      try (HandoverListener listener = HandoverListener.bind(socket)) {
+        control.requestHandover(socket, HandoverMode.MISSING);
+        return listener.accept(LIMIT);
+      } catch (GuestControlException e) {
+        throw new IOException(
+            "the guest does not hand over its memory's page faults: " + e.getMessage(), e);
+      }
+    }
+  }
+}

@@ -1,0 +1,57 @@
+package io.pageferry.target.reception;
+
+import io.netty.buffer.ByteBuf;
+import io.pageferry.guest.image.GuestImage;
+import io.pageferry.protocol.page.ImageDigest;
+import java.io.IOException;
+
+/**
+ * Lands pages in the image's files, while the guest stands still.
+ *
+ * <p>A zero page becomes a hole, also where memory was reserved or an older page had landed: holes
+ * stay holes, and read as zeros.
+ */
+final class ImageBerth implements Berth {
+  private final GuestImage image;
+  private final ImageDigest.Stripe stripe;
+
+  /** A run of zero pages that may go on; punching is a system call, so neighbours share one. */
+  private int zeroRegion;
+
+  private long zeroFirst;
+  private long zeroCount;
+
+  ImageBerth(GuestImage image, ImageDigest.Stripe stripe) {
+    this.image = image;
+    this.stripe = stripe;
+  }
+
+  @Override
+  public void pages(int region, long firstPage, ByteBuf data) throws IOException {
+    flush();
+    image.write(region, firstPage, data.nioBuffer());
+    stripe.pages(region, firstPage, data);
+  }
+
+  @Override
+  public void zero(int region, long firstPage, long count) throws IOException {
+    if (zeroCount > 0 && zeroRegion == region && zeroFirst + zeroCount == firstPage) {
+      zeroCount += count;
+    } else {
+      flush();
+      zeroRegion = region;
+      zeroFirst = firstPage;
+      zeroCount = count;
+    }
+    stripe.zero(region, firstPage, count);
+  }
+
+  @Override
+  public void flush() throws IOException {
+    if (zeroCount > 0) {
+      long count = zeroCount;
+      zeroCount = 0;
+      image.clear(zeroRegion, zeroFirst, count);
+    }
+  }
+}

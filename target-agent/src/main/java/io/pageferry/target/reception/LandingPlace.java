@@ -1,0 +1,71 @@
+package io.pageferry.target.reception;
+
+import io.pageferry.guest.fault.FaultService;
+import io.pageferry.guest.image.GuestImage;
+import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.page.Digest;
+import io.pageferry.protocol.page.ImageDigest;
+import io.pageferry.protocol.page.ImageLayout;
+import io.pageferry.target.MigrationAborted;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Where a guest's pages land, whichever connection they come by: in its image's files until the
+ * guest may run, by its fault service afterwards. Keeps the running digest of what landed.
+ *
+ * <p>Made, moved and closed by the driver; any thread may ask for a berth.
+ */
+final class LandingPlace implements AutoCloseable {
+  private final ImageLayout layout;
+  private final @Nullable GuestImage image;
+  private final ImageDigest digest;
+  private volatile @Nullable FaultService faults;
+
+  /**
+   * @param image null when the memory is the guest's own and no file: then nothing can land before
+   *     its fault service is there
+   * @throws MigrationAborted NO_MEMORY when there is none for the digest
+   */
+  LandingPlace(ImageLayout layout, @Nullable GuestImage image) throws MigrationAborted {
+    this.layout = layout;
+    this.image = image;
+    try {
+      this.digest = new ImageDigest(layout);
+    } catch (OutOfMemoryError e) {
+      throw new MigrationAborted(
+          AbortReason.NO_MEMORY,
+          "the target agent has no memory left for the digest of so large a guest: give it more"
+              + " with -XX:MaxDirectMemorySize",
+          e);
+    }
+  }
+
+  ImageLayout layout() {
+    return layout;
+  }
+
+  /** For one channel more. */
+  Berth berth() {
+    FaultService service = faults;
+    if (service != null) {
+      return new FaultBerth(service, digest.stripe());
+    }
+    return image == null ? new NoBerth() : new ImageBerth(image, digest.stripe());
+  }
+
+  /** From here on every berth is one of the fault service's. */
+  void serveFaults(FaultService service) {
+    faults = service;
+  }
+
+  /** The running digest; exact while nothing lands. */
+  Digest digest() {
+    return digest.value();
+  }
+
+  /** No berth may be in use any more. */
+  @Override
+  public void close() {
+    digest.close();
+  }
+}

@@ -1,0 +1,224 @@
+package io.pageferry.target.reception;
+
+import io.pageferry.guest.fault.FaultService;
+import io.pageferry.guest.fault.FaultStatistics;
+import io.pageferry.guest.fault.MissingPages;
+import io.pageferry.guest.handover.GuestHandover;
+import io.pageferry.guest.image.ImageRegion;
+import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.Missing;
+import io.pageferry.protocol.message.PageSpan;
+import io.pageferry.protocol.page.ImageLayout;
+import io.pageferry.target.MigrationAborted;
+import io.pageferry.target.incoming.IncomingGuest;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The part of a guest's memory that is not here: first only written down, page by page, as the
+ * source names it; from {@link #serve} on the guest may touch it, and its faults are served.
+ *
+ * <p>Driver thread only.
+ */
+final class MissingMemory implements AutoCloseable {
+  private final IncomingGuest guest;
+  private final ImageLayout layout;
+  private final LandingPlace place;
+  private final FaultLine faultLine;
+  private @Nullable MissingPages pages;
+  private @Nullable GuestHandover handover;
+  private @Nullable FaultService faults;
+
+  MissingMemory(IncomingGuest guest, ImageLayout layout, LandingPlace place, FaultLine faultLine) {
+    this.guest = guest;
+    this.layout = layout;
+    this.place = place;
+    this.faultLine = faultLine;
+  }
+
+  /**
+   * These pages never came, or are stale. What is stale is removed, so that the guest does not find
+   * it.
+   */
+  void add(Missing message) throws MigrationAborted {
+    int region = message.region();
+    try {
+      MissingPages written = pages();
+      for (PageSpan span : message.spans()) {
+        if (!layout.holds(region, span.firstPage(), span.count())) {
+          throw new MigrationAborted(
+              AbortReason.PROTOCOL_VIOLATION, "pages are missing that the image does not have");
+        }
+        requireWholeGranules(region, span);
+        written.add(region, span.firstPage(), span.count());
+        guest.image().clear(region, span.firstPage(), span.count());
+      }
+    } catch (IOException e) {
+      throw failed("the target cannot write down which pages are missing", e);
+    }
+  }
+
+  private MissingPages pages() throws IOException {
+    if (pages == null) {
+      pages = MissingPages.create(guest.missingPages(), regionPages());
+    }
+    return pages;
+  }
+
+  private List<Long> regionPages() {
+    return layout.regions().stream().map(ImageLayout.Region::pages).toList();
+  }
+
+  /** A huge page is missing as a whole or not at all. */
+  private void requireWholeGranules(int region, PageSpan span) throws MigrationAborted {
+    long granule = guest.image().regions().get(region).pageSize() / ImageRegion.PAGE_BYTES;
+    if (span.firstPage() % granule != 0 || span.count() % granule != 0) {
+      throw new MigrationAborted(
+          AbortReason.PROTOCOL_VIOLATION,
+          "parts of huge pages are missing in region " + layout.regions().get(region).name());
+    }
+  }
+
+  /**
+   * From here on the guest may touch what is missing.
+   *
+   * @param expected how many pages the source named
+   * @param asked where they are asked for
+   */
+  void serve(long expected, RequestChannel asked) throws MigrationAborted {
+    try {
+      MissingPages written = pages();
+      if (written.count() != expected) {
+        throw new MigrationAborted(
+            AbortReason.PROTOCOL_VIOLATION,
+            written.count() + " pages were named as missing, and " + expected + " announced");
+      }
+      written.force();
+      faultLine.use(asked);
+      start(written);
+    } catch (IOException e) {
+      throw failed("the guest's page faults cannot be served on the target", e);
+    }
+  }
+
+  /**
+   * Takes it up again after the agent that served it is gone.
+   *
+   * @throws IOException whose message says why that cannot be done now
+   */
+  void reopen() throws IOException {
+    MissingPages found = MissingPages.reopen(guest.missingPages(), regionPages());
+    found.removePresent(guest.image());
+    pages = found;
+    guest.takeFaults();
+    start(found);
+  }
+
+  private void start(MissingPages written) throws IOException {
+    GuestHandover given = guest.giveFaults();
+    FaultService started = null;
+    try {
+      started = FaultService.start(given, guest.image(), written, faultLine);
+    } finally {
+      if (started == null) {
+        given.close();
+      }
+    }
+    handover = given;
+    faults = started;
+    place.serveFaults(started);
+  }
+
+  /** Whether the guest's faults are being served. */
+  boolean served() {
+    return faults != null;
+  }
+
+  /** How many pages are still to come. Any thread once it is served. */
+  long missing() {
+    return faults().missing();
+  }
+
+  /** How long the guest has been waiting for a page that was asked for, in nanoseconds. */
+  long longestWait() {
+    return faults().oldestRequestNanos();
+  }
+
+  /**
+   * Pages are asked for there from now on, beginning with those that the guest waits for already.
+   */
+  void ask(RequestChannel channel) {
+    faultLine.use(channel);
+    faults().repeatRequests();
+  }
+
+  /** There is nobody to ask for pages. */
+  void askNobody() {
+    faultLine.use(null);
+  }
+
+  FaultStatistics statistics() {
+    return faults().statistics();
+  }
+
+  /** Tells the source what is missing, in as many messages as it takes. */
+  void name(SourceLine line) {
+    List<PageSpan> spans = new ArrayList<>();
+    int regions = layout.regions().size();
+    for (int region = 0; region < regions; region++) {
+      int number = region;
+      try {
+        Objects.requireNonNull(pages)
+            .forEachRun(
+                region,
+                (index, first, count) -> {
+                  if (spans.size() == Missing.MAX_SPANS) {
+                    line.send(new Missing(number, false, spans));
+                    spans.clear();
+                  }
+                  spans.add(new PageSpan(first, count));
+                });
+      } catch (IOException e) {
+        throw new IllegalStateException("nothing is read or written here", e);
+      }
+      boolean last = region == regions - 1;
+      if (last || !spans.isEmpty()) {
+        line.send(new Missing(region, last, spans));
+        spans.clear();
+      }
+    }
+  }
+
+  /** Nothing is missing any more: the guest is on its own. */
+  void finish() {
+    faults().finish();
+    guest.removeMissingPages();
+  }
+
+  /** Nothing more will come: whoever waits for a page goes on without it. */
+  void abandon() {
+    if (handover != null) {
+      handover.unregister();
+    }
+    close();
+  }
+
+  private FaultService faults() {
+    return Objects.requireNonNull(faults, "nothing is served yet");
+  }
+
+  private static MigrationAborted failed(String what, IOException cause) {
+    return new MigrationAborted(AbortReason.IO_ERROR, what + ": " + cause.getMessage(), cause);
+  }
+
+  /** Lets go; a guest that waits for a page goes on waiting for whoever takes it up again. */
+  @Override
+  public void close() {
+    if (faults != null) {
+      faults.close();
+    }
+  }
+}

@@ -1,0 +1,194 @@
+package io.pageferry.target.reception;
+
+import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.guest.image.ImageRegion;
+import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.OwnershipState;
+import io.pageferry.protocol.page.ImageLayout;
+import io.pageferry.target.MigrationAborted;
+import io.pageferry.target.incoming.IncomingGuest;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A guest that runs here, or waits, with pages missing, and whose agent is gone: this agent takes
+ * its page faults again, reads from the disk and from the kernel what is missing, and waits for the
+ * source. Until then nobody but this guest is held up.
+ */
+public final class Retake extends Arrival {
+  private static final Logger LOG = LoggerFactory.getLogger(Retake.class);
+  private static final Duration TRY_AGAIN = Duration.ofSeconds(2);
+
+  private final OwnershipLedger ledger;
+  private final ReceptionLimits limits;
+  private final ReceptionMeters meters;
+  private final Logger story;
+
+  // The driver's own.
+  private @Nullable IncomingGuest guest;
+  private @Nullable LandingPlace place;
+  private @Nullable MissingMemory missing;
+  private String failure = "";
+
+  /**
+   * @param ledger of a guest that was taken over before its pages were here; this closes it
+   */
+  public Retake(
+      OwnershipLedger ledger, ReceptionLimits limits, ReceptionMeters meters, Logger story) {
+    super(ledger.migration(), ledger.fields().guest(), ledger.fields().peer(), 0);
+    this.ledger = ledger;
+    this.limits = limits;
+    this.meters = meters;
+    this.story = story;
+    settled.complete(OwnershipState.TAKEN_OVER);
+  }
+
+  @Override
+  public void run() {
+    meters.began(landed);
+    String outcome = "left";
+    try {
+      outcome = takeUp();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (RuntimeException | Error e) {
+      LOG.error("migration {} failed by a defect; the guest stays as it is", migration(), e);
+    } finally {
+      letGo();
+      meters.ended(outcome, landed);
+    }
+  }
+
+  private String takeUp() throws InterruptedException {
+    progress.phase("taking up again");
+    while (true) {
+      try {
+        reach();
+        break;
+      } catch (MigrationAborted e) {
+        if (e.reason() == AbortReason.GUEST_ENDED) {
+          return buried(e.sentence());
+        }
+        sayOnce(e.sentence());
+      } catch (IOException e) {
+        sayOnce(String.valueOf(e.getMessage()));
+      }
+      if (isStopped()) {
+        return "left";
+      }
+    }
+    IncomingGuest held = require(guest);
+    MissingMemory rest = require(missing);
+    story.info(
+        "guest '{}': taken up again with {} pages missing; '{}' has them and is waited for",
+        guestName(),
+        rest.missing(),
+        ledger.fields().peer());
+    allowResume();
+    Map<String, String> fields = ledger.fields().more();
+    Fetching fetching =
+        new Fetching(
+            migration(),
+            held,
+            rest,
+            require(place),
+            false,
+            Integer.parseInt(fields.getOrDefault(IncomingGuest.CHANNELS, "1")),
+            Integer.parseInt(fields.getOrDefault(IncomingGuest.ROUND, "1")),
+            inbox,
+            landed,
+            limits,
+            progress,
+            meters,
+            story);
+    Fetching.Outcome outcome =
+        fetching.run(null, ledger.fields().isSet(IncomingGuest.STARTED), this::open);
+    return outcome == Fetching.Outcome.GUEST_ENDED ? buried(fetching.lastWords()) : outcome.word();
+  }
+
+  /** Holds everything of the guest afterwards, or nothing. */
+  private void reach() throws MigrationAborted, IOException {
+    IncomingGuest held = IncomingGuest.retake(ledger);
+    LandingPlace landing = null;
+    MissingMemory rest = null;
+    boolean reached = false;
+    try {
+      landing = new LandingPlace(layout(held.image().regions()), held.image());
+      rest = new MissingMemory(held, landing.layout(), landing, new FaultLine(inbox, meters));
+      rest.reopen();
+      reached = true;
+      progress.memory(held.image().regions().stream().mapToLong(ImageRegion::bytes).sum());
+      guest = held;
+      place = landing;
+      missing = rest;
+    } finally {
+      if (!reached) {
+        if (landing != null) {
+          landing.close();
+        }
+        held.letGo();
+      }
+    }
+  }
+
+  private static ImageLayout layout(List<ImageRegion> regions) {
+    return new ImageLayout(
+        regions.stream()
+            .map(region -> new ImageLayout.Region(region.name(), region.pages()))
+            .toList());
+  }
+
+  private void sayOnce(String sentence) {
+    if (!sentence.equals(failure)) {
+      failure = sentence;
+      progress.phase("cannot be taken up yet");
+      story.warn(
+          "guest '{}' belongs to this host and its pages are missing, and it cannot be taken up now:"
+              + " {}; tried again every {} s",
+          guestName(),
+          sentence,
+          TRY_AGAIN.toSeconds());
+    }
+  }
+
+  /** Waits a moment. */
+  private boolean isStopped() throws InterruptedException {
+    return inbox.take(TRY_AGAIN) instanceof ReceptionEvent.StopAsked;
+  }
+
+  private String buried(String sentence) {
+    if (missing != null) {
+      missing.close();
+    }
+    story.warn("guest '{}' ended before all of its pages were here: {}", guestName(), sentence);
+    IncomingGuest.bury(ledger, sentence);
+    return Fetching.Outcome.GUEST_ENDED.word();
+  }
+
+  private void letGo() {
+    refuseResume();
+    closeLink();
+    if (missing != null) {
+      missing.close();
+    }
+    if (place != null) {
+      place.close();
+    }
+    if (guest != null) {
+      guest.letGo();
+    }
+    ledger.close();
+  }
+
+  private static <T> T require(@Nullable T held) {
+    if (held == null) {
+      throw new IllegalStateException("not reached yet");
+    }
+    return held;
+  }
+}
