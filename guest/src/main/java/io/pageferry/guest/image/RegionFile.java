@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.Objects;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +26,7 @@ final class RegionFile implements AutoCloseable {
   private final long device;
   private final long inode;
   private final boolean hugetlbfs;
+  private final boolean tmpfs;
   private final boolean oneDeviceNumber;
   private final boolean created;
 
@@ -49,6 +51,7 @@ final class RegionFile implements AutoCloseable {
     this.device = device;
     this.inode = inode;
     this.hugetlbfs = fileSystem.isHugetlbfs();
+    this.tmpfs = fileSystem.isTmpfs();
     this.oneDeviceNumber = fileSystem.hasOneDeviceNumber();
     this.created = created;
   }
@@ -144,6 +147,17 @@ final class RegionFile implements AutoCloseable {
     for (long done = 0; done < bytes; done += zeros.limit()) {
       zeros.position(0).limit((int) Math.min(bytes - done, ZEROS));
       file.write(offset + done, zeros);
+    }
+  }
+
+  void warm(BooleanSupplier enough) throws IOException {
+    if (!created || !tmpfs) {
+      return;
+    }
+    ByteBuffer zeros = ByteBuffer.allocateDirect(ZEROS);
+    for (long done = 0; done < region.bytes() && !enough.getAsBoolean(); done += zeros.limit()) {
+      zeros.position(0).limit((int) Math.min(region.bytes() - done, ZEROS));
+      file.write(done, zeros);
     }
   }
 

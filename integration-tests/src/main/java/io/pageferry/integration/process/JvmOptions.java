@@ -5,6 +5,9 @@ import java.util.List;
 
 /** How Java is started for each program: as the launcher does it; a test compares the two. */
 final class JvmOptions {
+  /** Where the launcher keeps what the JVM reads besides classes; it tells the demo and bench. */
+  private static final String LIB = "pageferry.lib";
+
   private static final List<String> COMMON =
       List.of("-Xshare:auto", "--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC");
 
@@ -28,6 +31,12 @@ final class JvmOptions {
           case DEMO -> List.of("-Xmx96m");
           case BENCH -> List.of("-Xmx512m", "-XX:MaxDirectMemorySize=512m");
         });
+    String lib = System.getProperty(LIB);
+    if (lib != null && (program == Program.SOURCE || program == Program.TARGET)) {
+      options.add("-XX:+UnlockDiagnosticVMOptions");
+      options.add("-XX:-DisplayVMOutput");
+      options.add("-XX:CompilerDirectivesFile=" + lib + "/compiler-directives.json");
+    }
     return options;
   }
 
@@ -42,6 +51,10 @@ final class JvmOptions {
       if (own.startsWith("-XX:SharedArchiveFile=") || own.startsWith("-Xlog:")) {
         options.add(own);
       }
+    }
+    String lib = System.getProperty(LIB);
+    if (lib != null) {
+      options.add("-Djava.library.path=" + lib);
     }
     options.addAll(COMMON);
     return options;

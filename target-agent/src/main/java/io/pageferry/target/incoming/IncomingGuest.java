@@ -233,10 +233,12 @@ public final class IncomingGuest {
             e);
       }
     }
-    long deadline = System.nanoTime() + limit.toNanos();
-    while (!reached(deadline)) {
-      requireAlive();
-      pause();
+    try (ReservedMemory _ = ReservedMemory.warm(image)) {
+      long deadline = System.nanoTime() + limit.toNanos();
+      while (!reached(deadline)) {
+        requireAlive();
+        pause();
+      }
     }
   }
 
