@@ -9,6 +9,7 @@ import io.pageferry.protocol.message.PageSpan;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageEncoder;
 import io.pageferry.protocol.page.PageTally;
+import io.pageferry.protocol.page.ZeroPages;
 import java.io.IOException;
 import java.util.List;
 
@@ -35,6 +36,7 @@ final class PageSender implements AutoCloseable {
   private final PageEncoder encoder;
   private final RoundWork.Piece piece = new RoundWork.Piece();
   private PageTally tally = new PageTally();
+  private final ZeroSpans zeros;
 
   PageSender(
       int index,
@@ -53,6 +55,7 @@ final class PageSender implements AutoCloseable {
     this.pacer = pacer;
     this.progress = progress;
     this.encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, compress);
+    this.zeros = new ZeroSpans(maxRuns);
   }
 
   /**
@@ -70,6 +73,7 @@ final class PageSender implements AutoCloseable {
     while (work.take(piece)) {
       sendPiece(round, tally);
     }
+    sendZeros(round, tally);
     channel.flush();
     return tally;
   }
@@ -101,7 +105,37 @@ final class PageSender implements AutoCloseable {
       snapshot.release();
       throw e;
     }
+    if (ZeroPages.isZero(snapshot, snapshot.readerIndex(), snapshot.readableBytes())) {
+      snapshot.release();
+      gatherZeros(round, tally);
+      return;
+    }
+    try {
+      // Before this piece: a guest may be waiting for one of them, and this one may take long.
+      sendZeros(round, tally);
+    } catch (IOException | InterruptedException | RuntimeException e) {
+      snapshot.release();
+      throw e;
+    }
     emit(encoder.encode(round, piece, snapshot, digest, tally), piece.pages());
+  }
+
+  /** A piece that is all zero waits for more of its kind: one frame can name gigabytes of them. */
+  private void gatherZeros(int round, PageTally tally) throws IOException, InterruptedException {
+    if (!zeros.takes(piece)) {
+      sendZeros(round, tally);
+    }
+    for (int run = 0; run < piece.runs(); run++) {
+      digest.zero(piece.region(), piece.firstPage(run), piece.count(run));
+      zeros.add(piece.region(), piece.firstPage(run), piece.count(run));
+    }
+  }
+
+  private void sendZeros(int round, PageTally tally) throws IOException, InterruptedException {
+    if (zeros.pages() > 0) {
+      long covered = zeros.pages();
+      emit(encoder.encodeZero(round, zeros.region(), zeros.drain(), tally), covered);
+    }
   }
 
   private void emit(ByteBuf frame, long pages) throws IOException, InterruptedException {
