@@ -8,6 +8,9 @@ final class JvmOptions {
   /** Where the launcher keeps what the JVM reads besides classes; it tells the demo and bench. */
   private static final String LIB = "pageferry.lib";
 
+  /** What else it tells them, an option a line. */
+  private static final String PASSED_ON = "pageferry.passedOn";
+
   private static final List<String> COMMON =
       List.of("-Xshare:auto", "--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC");
 
@@ -41,22 +44,19 @@ final class JvmOptions {
   }
 
   /**
-   * The options of every program, and the archive of loaded classes that the launcher gave this
-   * process: programs that are started from here start as fast as those that are started by the
-   * launcher.
+   * The options of every program, and those that the launcher gave this process to pass on, the
+   * archive of loaded classes above all: programs that are started from here start as fast as those
+   * that are started by the launcher.
    */
   static List<String> common() {
     List<String> options = new ArrayList<>();
-    for (String own : ProcessHandle.current().info().arguments().orElse(new String[0])) {
-      if (own.startsWith("-XX:SharedArchiveFile=") || own.startsWith("-Xlog:")) {
-        options.add(own);
-      }
-    }
     String lib = System.getProperty(LIB);
     if (lib != null) {
       options.add("-Djava.library.path=" + lib);
     }
     options.addAll(COMMON);
+    String passedOn = System.getProperty(PASSED_ON, "");
+    options.addAll(passedOn.lines().toList());
     return options;
   }
 }
