@@ -102,12 +102,16 @@ final class Switchover {
     long paused = System.nanoTime();
     HoldPoint.reached("paused");
 
-    RoundSender.Sent last = rounds.send(round, remainder.collect(), true);
-    journal.round(last, 0);
-    long landed = System.nanoTime();
-
-    sendDeviceState(link, guest.control().saveDeviceState());
-    long saved = System.nanoTime();
+    long landed;
+    long saved;
+    // The guest writes its state down while its last pages travel; neither needs the other.
+    try (DeviceStateSaving saving = DeviceStateSaving.begin(guest.control())) {
+      RoundSender.Sent last = rounds.send(round, remainder.collect(), true);
+      journal.round(last, 0);
+      landed = System.nanoTime();
+      sendDeviceState(link, saving.await());
+      saved = System.nanoTime();
+    }
 
     Digest value = digest.value();
     if (verifyFull) {
