@@ -1,10 +1,13 @@
 package io.pageferry.guest.handover;
 
+import io.pageferry.guest.handover.HandoverException.Problem;
+import io.pageferry.guest.linux.LinuxException;
 import io.pageferry.guest.linux.ProcessDescriptor;
 import io.pageferry.guest.linux.UnixConnection;
 import io.pageferry.guest.linux.Userfaultfd;
 import java.io.IOException;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -17,14 +20,16 @@ import org.slf4j.LoggerFactory;
 public final class GuestHandover implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(GuestHandover.class);
 
-  private final UnixConnection connection;
+  /** Null when it was taken again. */
+  private final @Nullable UnixConnection connection;
+
   private final ProcessDescriptor process;
   private final int pid;
   private final Userfaultfd userfaultfd;
   private final List<MappedRegion> regions;
 
   GuestHandover(
-      UnixConnection connection,
+      @Nullable UnixConnection connection,
       ProcessDescriptor process,
       int pid,
       Userfaultfd userfaultfd,
@@ -34,6 +39,46 @@ public final class GuestHandover implements AutoCloseable {
     this.pid = pid;
     this.userfaultfd = userfaultfd;
     this.regions = List.copyOf(regions);
+  }
+
+  /**
+   * Takes a handover again after the agent that had it is gone, from a guest that hands its memory
+   * over once and never again, as Firecracker does: a copy of the descriptor that the guest itself
+   * keeps open. Its threads that wait go on waiting until they are woken.
+   *
+   * @param pid of the guest that sent the message; the caller knows that this number still is that
+   *     process's
+   * @param message what it sent then
+   * @throws IOException if it has ended, if it has no userfaultfd or several, or without the right
+   *     to trace it
+   */
+  public static GuestHandover retake(int pid, HandoverMessage message) throws IOException {
+    ProcessDescriptor process;
+    try {
+      process = ProcessDescriptor.of(pid);
+    } catch (LinuxException e) {
+      throw new HandoverException(
+          Problem.NO_PROCESS, "the guest's process " + pid + ": " + e.reason(), e);
+    }
+    try {
+      List<Integer> held = Userfaultfd.heldBy(pid);
+      if (held.size() != 1) {
+        throw new HandoverException(
+            held.isEmpty() ? Problem.NO_DESCRIPTOR : Problem.SEVERAL_DESCRIPTORS,
+            "the guest's process %d has %s userfaultfd open, so its memory cannot be reached again"
+                .formatted(pid, held.isEmpty() ? "no" : "more than one"));
+      }
+      Userfaultfd userfaultfd = Userfaultfd.received(process.copyOf(held.getFirst()));
+      return new GuestHandover(null, process, pid, userfaultfd, message.regions());
+    } catch (IOException | RuntimeException e) {
+      process.close();
+      throw e;
+    }
+  }
+
+  /** What the guest sent, to be kept for {@link #retake}. */
+  public HandoverMessage message() {
+    return new HandoverMessage(regions);
   }
 
   /**
@@ -59,7 +104,7 @@ public final class GuestHandover implements AutoCloseable {
    */
   public boolean guestGone() {
     try {
-      return connection.isAtEnd() || process.hasEnded();
+      return (connection != null && connection.isAtEnd()) || process.hasEnded();
     } catch (IOException e) {
       // Closed on this side; poll itself does not fail.
       return false;
@@ -85,7 +130,9 @@ public final class GuestHandover implements AutoCloseable {
   @Override
   public void close() {
     userfaultfd.close();
-    connection.close();
+    if (connection != null) {
+      connection.close();
+    }
     process.close();
   }
 }

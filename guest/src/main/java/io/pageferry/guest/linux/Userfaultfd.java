@@ -7,7 +7,13 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * A userfaultfd: the kernel's way to tell one process about another's page faults. It belongs to
@@ -299,6 +305,34 @@ public final class Userfaultfd implements AutoCloseable {
    */
   public static Userfaultfd received(Descriptor descriptor) {
     return new Userfaultfd(descriptor);
+  }
+
+  /**
+   * The numbers under which a process has userfaultfds open.
+   *
+   * @throws IOException if it has ended, or without the right to trace it
+   */
+  public static List<Integer> heldBy(int pid) throws IOException {
+    List<Integer> found = new ArrayList<>();
+    try (DirectoryStream<Path> open = Files.newDirectoryStream(Path.of("/proc/" + pid + "/fd"))) {
+      for (Path one : open) {
+        if (isUserfaultfd(one)) {
+          found.add(Integer.valueOf(String.valueOf(one.getFileName())));
+        }
+      }
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
+    }
+    return found;
+  }
+
+  private static boolean isUserfaultfd(Path link) throws IOException {
+    try {
+      return Files.readSymbolicLink(link).toString().equals("anon_inode:[userfaultfd]");
+    } catch (NoSuchFileException e) {
+      // Closed meanwhile.
+      return false;
+    }
   }
 
   /** Ends every watch of this descriptor, unless another process holds a copy of it. */

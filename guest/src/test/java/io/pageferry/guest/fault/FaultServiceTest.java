@@ -7,6 +7,8 @@ import static org.awaitility.Awaitility.await;
 import io.pageferry.guest.dirty.GuestGoneException;
 import io.pageferry.guest.handover.GuestHandover;
 import io.pageferry.guest.handover.GuestRegion;
+import io.pageferry.guest.handover.HandoverException;
+import io.pageferry.guest.handover.HandoverMessage;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.Images;
 import io.pageferry.guest.image.PageRunConsumer;
@@ -110,6 +112,7 @@ class FaultServiceTest {
     final List<GuestRegion> regions =
         List.of(new GuestRegion("low", BYTES), new GuestRegion("high", BYTES));
     final @Nullable GuestImage image;
+    final GuestHandover handover;
     FaultService service;
 
     /** What was reported as landed, by any thread. */
@@ -137,7 +140,8 @@ class FaultServiceTest {
       missing = MissingPages.create(folder.resolve("missing"), List.of((long) PAGES, (long) PAGES));
       missing.add(0, 0, PAGES);
       missing.add(1, 0, PAGES);
-      service = serve(guest.handOver(folder), missing, requests);
+      handover = guest.handOver(folder);
+      service = serve(handover, missing, requests);
     }
 
     FaultService serve(GuestHandover handover, MissingPages pages, FaultSink sink)
@@ -448,6 +452,26 @@ class FaultServiceTest {
       assertThat(served.guest.read(0, 1)).isEqualTo(5);
       served.service.finish();
       assertThat(requests.failure).isNotDone();
+    }
+  }
+
+  @Test
+  void memoryThatIsHandedOverOnlyOnceIsTakenAgainFromTheGuestItself() throws Exception {
+    try (Served served = new Served(Memory.ANONYMOUS)) {
+      GuestHandover first = served.handover;
+      HandoverMessage kept = HandoverMessage.decode(first.message().encode());
+      CompletableFuture<String> waiting = served.guest.tell("read 0 50");
+      assertThat(served.requests.next()).containsExactly(50L);
+      served.service.close();
+      GuestHandover again = GuestHandover.retake(first.pid(), kept);
+      served.service = served.serve(again, served.missing, served.requests);
+      assertThat(served.requests.next()).containsExactly(50L);
+      served.land(0, 50, 1);
+      assertThat(waiting.get(60, TimeUnit.SECONDS)).isEqualTo("" + FaultingProcess.content(0, 50));
+      served.guest.kill();
+      served.requests.gone.get(60, TimeUnit.SECONDS);
+      assertThatThrownBy(() -> GuestHandover.retake(first.pid(), kept))
+          .isInstanceOf(HandoverException.class);
     }
   }
 
