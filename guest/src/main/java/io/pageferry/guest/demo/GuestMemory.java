@@ -27,6 +27,7 @@ final class GuestMemory implements AutoCloseable {
   private final MemorySegment[] regions;
   private final long regionPages;
   private final long pages;
+  private volatile boolean arriving;
 
   private GuestMemory(
       List<Path> paths,
@@ -182,9 +183,15 @@ final class GuestMemory implements AutoCloseable {
    * or written: a thread that waits here does not keep the guest from answering QMP.
    */
   void await(int region, long offset) {
-    if (hasFiles()) {
+    // Only then: memory that was taken away altogether is an error in Java and a crash elsewhere.
+    if (arriving) {
       MemoryTouch.touch(regions[region], offset);
     }
+  }
+
+  /** Says whether pages may be still to come, that is: whether {@link #await} is to wait. */
+  void arriving(boolean may) {
+    arriving = may;
   }
 
   /** Whether there are files behind it. */

@@ -24,6 +24,10 @@ final class MemoryHandover implements QmpDialogue.Handover, AutoCloseable {
   @Override
   public synchronized void to(Path socket, String mode) throws IOException {
     HandoverMode wanted = mode(mode);
+    if (wanted == HandoverMode.MISSING) {
+      // Before anything can be missing, and for as long as it may be.
+      memory.arriving(true);
+    }
     GuestSideHandover before = current;
     if (before == null) {
       current = GuestSideHandover.start(socket, wanted, regions());
@@ -43,6 +47,7 @@ final class MemoryHandover implements QmpDialogue.Handover, AutoCloseable {
       // takes the watch off.
       current = GuestSideHandover.start(socket, wanted, regions());
       before.abandon();
+      memory.arriving(false);
     }
   }
 
