@@ -3,13 +3,21 @@ package io.pageferry.target;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.pageferry.agent.ledger.LedgerFields;
+import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
+import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.control.GuestTicks;
 import io.pageferry.guest.control.QmpControl;
+import io.pageferry.protocol.message.Abort;
+import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Comparison;
+import io.pageferry.protocol.message.Resume;
 import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.message.Started;
+import io.pageferry.target.incoming.IncomingGuest;
 import java.time.Duration;
+import java.util.Objects;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -19,6 +27,7 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(150)
 class PostCopyTest {
   private static final long MEMORY = 8 << 20;
+  private static final int PAGES = (int) (MEMORY / 4096);
 
   private TargetBench bench;
 
@@ -55,6 +64,161 @@ class PostCopyTest {
         assertGuestIsWhole(here);
       }
       assertThat(bench.registry.get("pageferry.target.fault").timer().count()).isPositive();
+    }
+  }
+
+  @Test
+  void aLostConnectionPausesAndTheSourceGoesOnFromWhatIsMissing() throws Exception {
+    try (DemoGuestProcess guest = new DemoGuestProcess(bench, "alpha", MEMORY);
+        ScriptedSource source = new ScriptedSource(bench.address(), MEMORY);
+        ScriptedPages pages = new ScriptedPages(source, guest.memory)) {
+      pages.start(guest, "alpha", 2);
+      pages.answering = false;
+      pages.push(100);
+      pages.cut();
+      awaitPaused();
+      pages.answering = true;
+      pages.resume();
+      assertThat(pages.left()).as("what had come is not sent again").isLessThan(PAGES - 100);
+      // Once more, and this time the old connection is there when the new one comes.
+      pages.answering = false;
+      pages.resume();
+      pages.answering = true;
+      assertThat(pages.settle(0).comparison()).isEqualTo(Comparison.EQUAL);
+      assertArrived(source);
+    }
+  }
+
+  @Test
+  void aSourceThatNeverAnswersIsLetGoAndMayComeBack() throws Exception {
+    bench.stop();
+    bench.limits = bench.limits.withAnswerLimit(Duration.ofMillis(300));
+    bench.start();
+    try (DemoGuestProcess guest = new DemoGuestProcess(bench, "alpha", MEMORY);
+        ScriptedSource source = new ScriptedSource(bench.address(), MEMORY);
+        ScriptedPages pages = new ScriptedPages(source, guest.memory)) {
+      pages.start(guest, "alpha", 1);
+      pages.answering = false;
+      awaitPaused();
+      pages.answering = true;
+      pages.resume();
+      assertThat(pages.settle(0).comparison()).isEqualTo(Comparison.EQUAL);
+      assertArrived(source);
+    }
+  }
+
+  @Test
+  void pagesThatComeAgainWithOtherContentChangeNothing() throws Exception {
+    try (DemoGuestProcess guest = new DemoGuestProcess(bench, "alpha", MEMORY);
+        ScriptedSource source = new ScriptedSource(bench.address(), MEMORY);
+        ScriptedPages pages = new ScriptedPages(source, guest.memory)) {
+      pages.start(guest, "alpha", 1);
+      int page = pages.next();
+      assertThat(page).isNotNegative();
+      pages.data.getFirst().sendFrame(pages.batch(page, 1));
+      for (int i = 0; i < 3; i++) {
+        pages.data.getFirst().sendFrame(ScriptedSource.rawBatch(pages.round, 0, page, 1));
+      }
+      Settled settled = pages.settle(4);
+      assertThat(settled.duplicates()).isEqualTo(3);
+      assertThat(settled.comparison()).isEqualTo(Comparison.EQUAL);
+      assertArrived(source);
+    }
+  }
+
+  @Test
+  void aGuestThatEndsTooEarlyEndsItsMigration() throws Exception {
+    try (DemoGuestProcess guest = new DemoGuestProcess(bench, "alpha", MEMORY);
+        ScriptedSource source = new ScriptedSource(bench.address(), MEMORY);
+        ScriptedPages pages = new ScriptedPages(source, guest.memory)) {
+      pages.start(guest, "alpha", 1);
+      pages.answering = false;
+      launched(source).destroyForcibly();
+      bench.awaitIdle();
+      assertThat(bench.ledger(source.migration).state()).isEqualTo(LedgerState.COMPLETED);
+      Abort abort = pages.resumeRefused();
+      assertThat(abort.reason()).isEqualTo(AbortReason.GUEST_ENDED);
+      assertThat(abort.text()).contains("ended");
+      assertThat(bench.image("alpha")).doesNotExist();
+      assertThat(TargetBench.files(bench.state.resolve("target")))
+          .noneMatch(file -> file.endsWith(".missing"));
+    }
+  }
+
+  @Test
+  void aTargetThatIsKilledTakesItsGuestUpAgain() throws Exception {
+    bench.stop();
+    try (DemoGuestProcess guest = new DemoGuestProcess(bench, "alpha", MEMORY);
+        TargetProcess killed = new TargetProcess(bench);
+        ScriptedSource source = new ScriptedSource(killed.address(), MEMORY);
+        ScriptedPages pages = new ScriptedPages(source, guest.memory)) {
+      pages.start(guest, "alpha", 2);
+      pages.answering = false;
+      pages.push(100);
+      killed.kill();
+      ProcessHandle running = launched(source);
+      try (TargetProcess sweep =
+          new TargetProcess(bench, "sweep", "--state", bench.state.toString())) {
+        assertThat(sweep.exitCode()).isEqualTo(1);
+        assertThat(sweep.out()).contains("pageferry target serve", source.migration.toString());
+      }
+      assertThat(running.isAlive()).isTrue();
+      try (TargetProcess restarted = new TargetProcess(bench)) {
+        source.target = restarted.address();
+        await().atMost(TargetBench.PATIENCE).until(() -> restarted.err().contains("taken up again"));
+        pages.answering = true;
+        pages.resume();
+        assertThat(pages.left()).isLessThan(PAGES);
+        assertThat(pages.settle(0).comparison()).isEqualTo(Comparison.UNKNOWN);
+        assertArrived(source);
+      }
+    }
+  }
+
+  @Test
+  void nobodyButItsSourceMayBringWhatIsMissing() throws Exception {
+    try (ScriptedSource source = new ScriptedSource(bench.address(), MEMORY)) {
+      LedgerFields fields =
+          LedgerFields.of("alpha", "another").with(IncomingGuest.POSTCOPY, "true");
+      try (OwnershipLedger ledger =
+          OwnershipLedger.create(bench.state, LedgerSide.TARGET, source.migration, fields)) {
+        ledger.record(LedgerState.PREPARED);
+        ledger.record(LedgerState.TAKEN_OVER);
+        source.control.send(new Resume(source.migration));
+        assertThat(source.expectAbort().reason()).isEqualTo(AbortReason.NOT_AUTHORISED);
+      }
+    }
+    try (ScriptedSource source = new ScriptedSource(bench.address(), MEMORY)) {
+      source.control.send(new Resume(source.migration));
+      assertThat(source.expectAbort().reason()).isEqualTo(AbortReason.PROTOCOL_VIOLATION);
+    }
+  }
+
+  private void awaitPaused() {
+    await()
+        .atMost(TargetBench.PATIENCE)
+        .until(
+            () ->
+                bench.server().status().stream()
+                    .anyMatch(
+                        one -> one.phase().startsWith("paused") && one.remainingPages() > 0));
+  }
+
+  private ProcessHandle launched(ScriptedSource source) throws Exception {
+    return Objects.requireNonNull(
+        Objects.requireNonNull(bench.ledger(source.migration).fields().launched()).find());
+  }
+
+  /** It runs, and every page is what it has to be. */
+  private void assertArrived(ScriptedSource source) throws Exception {
+    await()
+        .atMost(TargetBench.PATIENCE)
+        .until(
+            () ->
+                bench.ledger(source.migration).state() == LedgerState.COMPLETED
+                    && !bench.ledger(source.migration).held());
+    try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(5))) {
+      assertGuestIsWhole(here);
     }
   }
 

@@ -157,7 +157,8 @@ final class ScriptedPages implements AutoCloseable {
     return was;
   }
 
-  private synchronized int next() {
+  /** Takes the next page that is still to be sent; -1 if there is none. */
+  synchronized int next() {
     int page = unsent.nextSetBit(0);
     if (page >= 0) {
       unsent.clear(page);

@@ -21,6 +21,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.UUID;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -73,6 +74,10 @@ final class TargetBench implements AutoCloseable {
     address = started.listen(address);
     server = started;
     return started;
+  }
+
+  TargetServer server() {
+    return Objects.requireNonNull(server);
   }
 
   InetSocketAddress address() {
