@@ -7,6 +7,8 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.buffer.UnpooledByteBufAllocator;
 import io.netty.channel.embedded.EmbeddedChannel;
+import io.pageferry.protocol.conversation.Phase;
+import io.pageferry.protocol.conversation.TargetConversation;
 import io.pageferry.protocol.frame.Crc32c;
 import io.pageferry.protocol.frame.Frame;
 import io.pageferry.protocol.frame.FrameDecoder;
@@ -16,6 +18,8 @@ import io.pageferry.protocol.frame.ProtocolException;
 import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.message.Message;
 import io.pageferry.protocol.message.MessageCodec;
+import io.pageferry.protocol.message.PageRequest;
+import io.pageferry.protocol.message.RoundEnd;
 import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.protocol.page.PageDecoder;
 import io.pageferry.protocol.page.PageSink;
@@ -27,7 +31,7 @@ import org.junit.jupiter.api.Test;
 /**
  * Hostile bytes for each decoder. The {@link FuzzTest}s replay their inputs in a normal test run
  * and search for new ones with {@code JAZZER_FUZZ=1}; the seeded walks beside them feed the same
- * three properties with a bounded number of inputs in every run.
+ * properties with a bounded number of inputs in every run.
  */
 class WireFuzzTest {
   private static final int WALKS = 20_000;
@@ -51,6 +55,11 @@ class WireFuzzTest {
   @FuzzTest
   void pages(byte[] data) throws IOException {
     decodePages(data);
+  }
+
+  @FuzzTest
+  void conversations(byte[] data) throws ProtocolException {
+    converse(data);
   }
 
   @Test
@@ -81,6 +90,28 @@ class WireFuzzTest {
     Random random = new Random(2);
     for (int walk = 0; walk < WALKS; walk++) {
       decodeMessage(random.nextInt(1, 28), structured(random, random.nextInt(100)));
+    }
+  }
+
+  @Test
+  void conversationsOfDamagedMessages() throws ProtocolException {
+    Random random = new Random(4);
+    List<byte[]> scripts = ConversationScripts.whole();
+    for (int walk = 0; walk < WALKS; walk++) {
+      byte[] script = scripts.get(random.nextInt(scripts.size())).clone();
+      for (int damages = random.nextInt(4); damages > 0; damages--) {
+        script[random.nextInt(script.length)] =
+            (byte) random.nextInt(random.nextBoolean() ? 4 : 256);
+      }
+      converse(script);
+    }
+  }
+
+  /** Undamaged, the scripts lead through the whole of their conversations. */
+  @Test
+  void theScriptsThatAreDamagedAreWhole() throws ProtocolException {
+    for (byte[] script : ConversationScripts.whole()) {
+      assertThat(converse(script)).isEqualTo(Phase.CLOSED);
     }
   }
 
@@ -149,6 +180,43 @@ class WireFuzzTest {
     } catch (ProtocolException e) {
       assertThat(e.getMessage()).isNotEmpty();
     }
+  }
+
+  /**
+   * Nothing but a ProtocolException, which leaves the phase as it is. The script has the steps of
+   * both sides: the source's are what a hostile peer sends; of the target's own, those that are not
+   * legal where the peer has led it are refused as well.
+   *
+   * @return the phase in the end
+   */
+  private static Phase converse(byte[] script) throws ProtocolException {
+    TargetConversation target = new TargetConversation();
+    ByteBuf in = Unpooled.wrappedBuffer(script);
+    while (in.readableBytes() >= ConversationScripts.HEADER_BYTES) {
+      Phase before = target.phase();
+      boolean own = in.readBoolean();
+      int channel = in.readByte();
+      int code = in.readUnsignedByte();
+      ByteBuf payload = in.readSlice(Math.min(in.readUnsignedShortLE(), in.readableBytes()));
+      try {
+        FrameType type = FrameType.of(code);
+        if (type == FrameType.PAGES) {
+          target.pagesReceived(channel, payload.isReadable(4) ? payload.readIntLE() : 0);
+          continue;
+        }
+        Message message = MessageCodec.decode(type, payload);
+        switch (message) {
+          case PageRequest request -> target.pageRequestSent(request);
+          case RoundEnd end -> target.roundEndReceived(channel, end);
+          case Message sent when own -> target.sent(sent);
+          case Message received -> target.received(received);
+        }
+      } catch (ProtocolException e) {
+        assertThat(e.getMessage()).isNotEmpty();
+        assertThat(target.phase()).isEqualTo(before);
+      }
+    }
+    return target.phase();
   }
 
   /** Nothing but a ProtocolException; the sink hears only of pages that the image has. */

@@ -18,7 +18,8 @@ public interface FrameListener {
   void onFrame(PeerChannel channel, Frame frame) throws Exception;
 
   /**
-   * {@link PeerChannel#isWritable} was false and is true again. On the event loop.
+   * {@link PeerChannel#isWritable} was false and is true again. On the event loop, possibly from
+   * within a {@link PeerChannel#sendNow} there.
    *
    * @throws Exception ends the channel with this as its cause
    */

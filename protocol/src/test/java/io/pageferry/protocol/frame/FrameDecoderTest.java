@@ -18,6 +18,9 @@ import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.KeepAlive;
 import io.pageferry.protocol.message.Message;
 import io.pageferry.protocol.message.MessageCodec;
+import io.pageferry.protocol.message.Missing;
+import io.pageferry.protocol.message.PageRequest;
+import io.pageferry.protocol.message.PageSpan;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -200,10 +203,18 @@ class FrameDecoderTest {
   }
 
   private static Message someMessage(Random random, int i) {
-    return switch (random.nextInt(4)) {
+    return switch (random.nextInt(6)) {
       case 0 -> new KeepAlive(i);
       case 1 -> new Commit();
       case 2 -> new Abort(AbortReason.INTERNAL, "x".repeat(random.nextInt(500)));
+      case 3 -> {
+        List<PageSpan> spans = new ArrayList<>();
+        for (int span = random.nextInt(300); span > 0; span--) {
+          spans.add(new PageSpan(1000L * spans.size(), 1 + random.nextInt(1000)));
+        }
+        yield new Missing(i, random.nextBoolean(), spans);
+      }
+      case 4 -> new PageRequest(i, random.longs(1 + random.nextInt(512), 0, 1L << 34).toArray());
       default -> {
         byte[] bytes = new byte[random.nextInt(3000)];
         random.nextBytes(bytes);
