@@ -165,7 +165,9 @@ class PostCopyTest {
       assertThat(running.isAlive()).isTrue();
       try (TargetProcess restarted = new TargetProcess(bench)) {
         source.target = restarted.address();
-        await().atMost(TargetBench.PATIENCE).until(() -> restarted.err().contains("taken up again"));
+        await()
+            .atMost(TargetBench.PATIENCE)
+            .until(() -> restarted.err().contains("taken up again"));
         pages.answering = true;
         pages.resume();
         assertThat(pages.left()).isLessThan(PAGES);
@@ -200,8 +202,7 @@ class PostCopyTest {
         .until(
             () ->
                 bench.server().status().stream()
-                    .anyMatch(
-                        one -> one.phase().startsWith("paused") && one.remainingPages() > 0));
+                    .anyMatch(one -> one.phase().startsWith("paused") && one.remainingPages() > 0));
   }
 
   private ProcessHandle launched(ScriptedSource source) throws Exception {

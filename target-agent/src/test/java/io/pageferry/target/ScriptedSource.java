@@ -55,8 +55,10 @@ final class ScriptedSource implements AutoCloseable {
   final List<PeerChannel> data = new ArrayList<>();
   final PeerConnector connector;
   final PeerChannel control;
+
   /** Where the target listens; another one after it was restarted. */
   InetSocketAddress target;
+
   final ImageLayout layout;
   private final PageEncoder encoder = new PageEncoder(ByteBufAllocator.DEFAULT, true);
   final ImageDigest digest;
