@@ -121,6 +121,16 @@ final class NetworkTest {
   }
 
   @Test
+  void aGuestThatDirtiesFasterThanTheLinkMovesAheadOfItsPages(Hosts hosts) throws Exception {
+    link.limit(200);
+    DemoGuest guest = source.startGuest(restless(hosts)).awaitReady();
+    JsonNode report = begin(hosts, guest, "--max-rounds", "4").assertArrived();
+    assertThat(report.path("mode").asText()).isEqualTo("precopy");
+    assertThat(report.path("switchedBy").asText()).isEqualTo("stall");
+    assertThat(report.path("pages").path("pushed").asLong()).isPositive();
+  }
+
+  @Test
   void aGuestThatDirtiesFasterThanTheLinkStaysWhenToldSo(Hosts hosts) throws Exception {
     link.limit(200);
     DemoGuest guest = source.startGuest(restless(hosts)).awaitReady();

@@ -50,7 +50,7 @@ final class CancelCommand implements Callable<ExitCode> {
       String why =
           replies.stream()
               .map(ControlReply::text)
-              .filter(text -> text.startsWith("too late"))
+              .filter(text -> text.startsWith(Cancellation.TOO_LATE))
               .findFirst()
               .orElse("no agent on this host runs it");
       throw new CommandFailure(

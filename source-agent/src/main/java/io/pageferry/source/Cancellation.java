@@ -14,6 +14,9 @@ import org.jspecify.annotations.Nullable;
  * comes either wholly before the hand-over or is refused.
  */
 final class Cancellation {
+  /** How every refusal begins. */
+  static final String TOO_LATE = "too late to cancel";
+
   private @Nullable Thread driver;
   private @Nullable String wish;
   private boolean tooLate;
@@ -46,12 +49,13 @@ final class Cancellation {
     return true;
   }
 
-  /** Why a request is refused, as a sentence without its full stop. */
+  /** Why a request is refused, as a sentence without its capital and full stop. */
   synchronized String refusal() {
     return serving
-        ? "too late to cancel: the guest runs on the target and its missing pages are only here, so"
+        ? TOO_LATE
+            + ": the guest runs on the target and its missing pages are only here, so"
             + " this agent goes on until they are there"
-        : "too late to cancel: the guest is being handed over";
+        : TOO_LATE + ": the guest is being handed over";
   }
 
   /** Whether the guest needs this process. */

@@ -21,11 +21,11 @@ final class HybridRounds implements RoundRule {
   private static final double PAYS = 0.5;
 
   /** What the link carries in so short a time is there before the guest has touched much of it. */
-  private static final long SOON_NANOS = 20_000_000;
+  private static final long SOON_NANOS = 50_000_000;
 
   private final int maxRounds;
   private int rounds;
-  private double bytesPerNano;
+  private double pagesPerNano;
 
   /**
    * @param maxRounds the user's own limit
@@ -37,11 +37,11 @@ final class HybridRounds implements RoundRule {
   @Override
   public Decision after(Round round, long fixedCostNanos) {
     rounds++;
-    if (bytesPerNano == 0) {
-      bytesPerNano = Math.max(1e-9, (double) round.wireBytes() / Math.max(1, round.nanos()));
+    if (pagesPerNano == 0) {
+      pagesPerNano = Math.max(1e-12, (double) round.pages() / Math.max(1, round.nanos()));
     }
     long left = round.dirtyPages();
-    if (left * 4096 / bytesPerNano <= SOON_NANOS) {
+    if (left / pagesPerNano <= SOON_NANOS) {
       return decision(Verdict.SWITCH_OVER, "what is left is sent in no time", fixedCostNanos);
     }
     if (left >= round.pages() * PAYS) {

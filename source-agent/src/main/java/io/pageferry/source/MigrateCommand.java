@@ -411,7 +411,7 @@ final class MigrateCommand implements Callable<ExitCode> {
   private static void cancelAndWait(
       Cancellation cancellation, CountDownLatch done, ExitCode[] exit) {
     if (!cancellation.request("a signal")) {
-      STORY.warn("{}.", cancellation.refusal());
+      STORY.warn("T{}.", cancellation.refusal().substring(1));
     }
     try {
       boolean ended;

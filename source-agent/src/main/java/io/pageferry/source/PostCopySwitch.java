@@ -76,12 +76,15 @@ final class PostCopySwitch {
     long paused = System.nanoTime();
     HoldPoint.reached("paused");
 
-    stale.collect((region, first, count) -> unsent.mark(region, first, count, missing::add));
-    missing.end();
-    long named = System.nanoTime();
-
-    Switchover.sendDeviceState(link, guest.control().saveDeviceState());
-    long saved = System.nanoTime();
+    long named;
+    long saved;
+    try (DeviceStateSaving saving = DeviceStateSaving.begin(guest.control())) {
+      stale.collect((region, first, count) -> unsent.mark(region, first, count, missing::add));
+      missing.end();
+      named = System.nanoTime();
+      Switchover.sendDeviceState(link, saving.await());
+      saved = System.nanoTime();
+    }
 
     postcopy.answer();
     link.send(new Switch(round, unsent.count()));

@@ -32,7 +32,7 @@ class HybridRoundsTest {
 
   @Test
   void littleIsNotWorthARound() {
-    assertThat(new HybridRounds(30).after(round(PAGES, 4000), 0).verdict())
+    assertThat(new HybridRounds(30).after(round(PAGES, 10_000), 0).verdict())
         .isEqualTo(Verdict.SWITCH_OVER);
   }
 

@@ -113,6 +113,14 @@ class SettlementTest {
   }
 
   @Test
+  void aGuestThatStillNeedsItsPagesIsServed() throws Exception {
+    otherLedger = OwnershipState.FETCHING;
+    assertThat(settle(PeerIdentity.PLAINTEXT)).contains(LedgerState.SERVING);
+    assertThat(ledger.current()).isEqualTo(LedgerState.SERVING);
+    assertThat(asked).noneMatch(Reclaim.class::isInstance);
+  }
+
+  @Test
   void aGuestThatWasNotTakenIsReclaimedAndCannotBeTakenLater() throws Exception {
     otherLedger = OwnershipState.PREPARED;
     assertThat(settle(PeerIdentity.PLAINTEXT)).contains(LedgerState.RECLAIMED);
