@@ -146,7 +146,7 @@ final class WireBench implements AutoCloseable {
     Series lz4 = new Series();
     Series raw = new Series();
     for (int run = 0; run <= runs; run++) {
-      DemoGuestSpec spec = DemoGuestSpec.uniform("text", "128M", STILL).withPattern("text");
+      DemoGuestSpec spec = DemoGuestSpec.uniform("text", quick ? "256M" : "512M", STILL).withPattern("text");
       double compressed =
           encrypted.move(encrypted.start(spec), with(ONE_GIGABIT, "auto")).memoryPerSecond();
       double plainly =
