@@ -116,7 +116,7 @@ final class WireBench implements AutoCloseable {
     Series yardstick = new Series();
     for (int run = 0; run <= runs; run++) {
       DemoGuestSpec spec =
-          DemoGuestSpec.uniform("still", quick ? "512M" : "1G", STILL).withPattern("random");
+          DemoGuestSpec.uniform("still", quick ? "512M" : "2G", STILL).withPattern("random");
       DemoGuest guest = hosts.start(spec);
       Path image = guest.images().getFirst();
       if (content == Content.ZERO) {
