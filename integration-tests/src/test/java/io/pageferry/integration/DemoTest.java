@@ -81,6 +81,21 @@ final class DemoTest {
   }
 
   @Test
+  void movesAGuestAheadOfItsPages(Hosts hosts) throws Exception {
+    Path json = scratch.resolve("report.json");
+    RunningProcess demo =
+        demo(hosts, "--mode", "postcopy", "--memory", "64M", "--json", json.toString());
+    assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isZero();
+    JsonNode report = new ObjectMapper().readTree(Files.readString(json));
+    assertThat(report.path("verified").asBoolean()).isTrue();
+    assertThat(report.path("faults").path("count").asLong()).isPositive();
+    assertThat(report.path("application").path("afterOpsPerSecond").asDouble()).isPositive();
+    assertThat(demo.transcript().text())
+        .contains("post-copy", "at work", "16,384 pages")
+        .doesNotContain("Exception");
+  }
+
+  @Test
   void saysNothingWhenQuiet(Hosts hosts) throws Exception {
     RunningProcess demo = demo(hosts, "--memory", "32M", "--quiet", "--plaintext");
     assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isZero();
@@ -97,7 +112,7 @@ final class DemoTest {
 
   @ParameterizedTest
   @CsvSource({
-    "--mode=postcopy,      postcopy",
+    "--push=a-bit,         a-bit",
     "--mode=teleport,      teleport",
     "--guest=qemu,         QEMU",
     "--memory=much,        much",

@@ -37,7 +37,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "Takes up a migration whose agent ended too early.",
       "A guest that had not been handed over is resumed here; for one that had been, the target's"
-          + " ledger is asked whose it is. The credentials of the migration are used again unless"
+          + " ledger is asked whose it is, and if it still waits for pages that are only here, they"
+          + " are sent. The credentials of the migration are used again unless"
           + " others are given."
     })
 final class RecoverCommand implements Callable<ExitCode> {
@@ -55,7 +56,9 @@ final class RecoverCommand implements Callable<ExitCode> {
       paramLabel = "TIME",
       defaultValue = "20s",
       converter = TimeSpanConverter.class,
-      description = "How long to ask the target (default: ${DEFAULT-VALUE}).")
+      description =
+          "How long to try to reach the target; in post-copy at least the migration's"
+              + " --recover-for (default: ${DEFAULT-VALUE}).")
   private Duration settleFor = Duration.ZERO;
 
   @Option(
