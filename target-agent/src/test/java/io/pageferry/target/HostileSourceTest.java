@@ -130,12 +130,11 @@ class HostileSourceTest {
   }
 
   @Test
-  void aFaultChannel() throws Exception {
+  void aFaultChannelWithAMadeUpToken() throws Exception {
     try (ScriptedSource source = source()) {
       PeerChannel other = source.another();
       other.send(ScriptedSource.hello(ChannelRole.FAULT, source.migration, new byte[32], 0));
-      assertThat(ScriptedSource.expectAbort(other).reason())
-          .isEqualTo(AbortReason.PROTOCOL_VIOLATION);
+      assertThat(ScriptedSource.expectAbort(other).reason()).isEqualTo(AbortReason.BAD_TOKEN);
     }
   }
 
