@@ -18,7 +18,7 @@ public final class MemoryMapping implements AutoCloseable {
   }
 
   /** Private memory that belongs to nobody else, page-aligned and zero. */
-  static MemoryMapping anonymous(long bytes) throws LinuxException {
+  public static MemoryMapping anonymous(long bytes) throws LinuxException {
     int protection = Abi.PROT_READ | Abi.PROT_WRITE;
     int flags = Abi.MAP_PRIVATE | Abi.MAP_ANONYMOUS;
     long address =

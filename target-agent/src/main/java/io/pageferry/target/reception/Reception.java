@@ -141,6 +141,9 @@ public final class Reception extends Arrival {
         (System.nanoTime() - began) / 1_000_000);
     handover = new Handover(offer, admitted, line, limits, progress, story);
     Rehearsal.run();
+    if (admitted.holdsFaults()) {
+      FaultRehearsal.run();
+    }
     HoldPoint.reached("reserved");
     line.open();
     long cost = startCosts.of(offer.guest());

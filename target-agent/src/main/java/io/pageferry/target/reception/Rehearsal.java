@@ -13,6 +13,10 @@ import io.pageferry.protocol.message.DigestValue;
 import io.pageferry.protocol.message.Hello;
 import io.pageferry.protocol.message.Limits;
 import io.pageferry.protocol.message.Message;
+import io.pageferry.protocol.message.Switch;
+import io.pageferry.protocol.message.PageSpan;
+import io.pageferry.protocol.message.PageRequest;
+import io.pageferry.protocol.message.Missing;
 import io.pageferry.protocol.message.MessageCodec;
 import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.Offer;
@@ -37,6 +41,7 @@ import java.util.UUID;
  */
 final class Rehearsal {
   private static final int TIMES = 3;
+  private static final byte[] TOKEN = new byte[Hello.TOKEN_BYTES];
   private static boolean done;
 
   private Rehearsal() {}
@@ -50,6 +55,7 @@ final class Rehearsal {
     try {
       for (int i = 0; i < TIMES; i++) {
         converse();
+        conversePostCopy();
       }
     } catch (ProtocolException e) {
       throw new IllegalStateException("the rehearsal breaks the protocol", e);
@@ -57,8 +63,41 @@ final class Rehearsal {
   }
 
   private static void converse() throws ProtocolException {
+    TargetConversation conversation = offered(PostcopyWish.NO);
+    conversation.sent(coded(new Accepted(List.of(TOKEN), 0)));
+    conversation.received(coded(new RoundBegin(1, true, 0)));
+    conversation.roundEndReceived(0, (RoundEnd) coded(new RoundEnd(1, 0)));
+    conversation.sent(coded(new RoundLanded(1, 0)));
+    conversation.received(coded(new DeviceState(0, true, new byte[1])));
+    DigestValue digest = (DigestValue) coded(new DigestValue(0, 0, false));
+    conversation.received(digest);
+    // The first comparison of two records puts its own code together, for milliseconds.
+    if (!new Digest(digest.high(), digest.low()).equals(new Digest(0, 0))) {
+      throw new IllegalStateException("a digest differs from itself");
+    }
+    conversation.sent(coded(new Prepared(true, 0, 0)));
+    conversation.received(coded(new Commit()));
+    conversation.sent(coded(new Started(0, 0, 0, 0, 0)));
+  }
+
+  private static void conversePostCopy() throws ProtocolException {
+    TargetConversation conversation = offered(PostcopyWish.IF_POSSIBLE);
+    conversation.sent(coded(new Accepted(List.of(TOKEN), 0, TOKEN)));
+    conversation.received(coded(new Missing(0, true, List.of(new PageSpan(0, 1)))));
+    conversation.received(coded(new DeviceState(0, true, new byte[1])));
+    conversation.received(coded(new Switch(1, 1)));
+    PageRequest request = new PageRequest(0, new long[1]);
+    conversation.pageRequestSent(request);
+    coded(request);
+    conversation.pagesReceived(conversation.faultChannel(), 1);
+    conversation.sent(coded(new Prepared(true, 0, 0)));
+    conversation.received(coded(new Commit()));
+    conversation.sent(coded(new Started(0, 0, 0, 0, 0)));
+    conversation.pagesReceived(0, 1);
+  }
+
+  private static TargetConversation offered(PostcopyWish wish) throws ProtocolException {
     UUID migration = new UUID(1, 1);
-    byte[] token = new byte[Hello.TOKEN_BYTES];
     Capabilities capabilities = Capabilities.CURRENT;
     Limits limits = Limits.CURRENT;
     TargetConversation conversation = new TargetConversation();
@@ -80,25 +119,12 @@ final class Rehearsal {
                 migration,
                 "rehearsal",
                 MigrationMode.PRECOPY,
-                PostcopyWish.NO,
+                wish,
                 List.of(new RegionOffer("ram", PageBatch.PAGE_BYTES)),
                 1,
                 false,
                 0)));
-    conversation.sent(coded(new Accepted(List.of(token), 0)));
-    conversation.received(coded(new RoundBegin(1, true, 0)));
-    conversation.roundEndReceived(0, (RoundEnd) coded(new RoundEnd(1, 0)));
-    conversation.sent(coded(new RoundLanded(1, 0)));
-    conversation.received(coded(new DeviceState(0, true, new byte[1])));
-    DigestValue digest = (DigestValue) coded(new DigestValue(0, 0, false));
-    conversation.received(digest);
-    // The first comparison of two records puts its own code together, for milliseconds.
-    if (!new Digest(digest.high(), digest.low()).equals(new Digest(0, 0))) {
-      throw new IllegalStateException("a digest differs from itself");
-    }
-    conversation.sent(coded(new Prepared(true, 0, 0)));
-    conversation.received(coded(new Commit()));
-    conversation.sent(coded(new Started(0, 0, 0, 0, 0)));
+    return conversation;
   }
 
   private static Message coded(Message message) throws ProtocolException {
