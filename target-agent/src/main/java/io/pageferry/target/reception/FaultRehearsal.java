@@ -61,7 +61,8 @@ final class FaultRehearsal {
         ImageDigest sent = new ImageDigest(layout);
         LandingPlace place = new LandingPlace(layout, null)) {
       MemoryMapping memory = MemoryMapping.anonymous(BYTES);
-      Thread toucher = Thread.ofPlatform().daemon().name("fault-rehearsal").unstarted(() -> touch(memory));
+      Thread toucher =
+          Thread.ofPlatform().daemon().name("fault-rehearsal").unstarted(() -> touch(memory));
       try {
         rehearse(folder, memory, toucher, place, sent.stripe());
       } finally {
@@ -84,8 +85,7 @@ final class FaultRehearsal {
       ImageDigest.Stripe sent)
       throws IOException, InterruptedException {
     Path socket = folder.resolve("faults.sock");
-    MissingPages missing =
-        MissingPages.create(folder.resolve("missing"), List.of((long) PAGES));
+    MissingPages missing = MissingPages.create(folder.resolve("missing"), List.of((long) PAGES));
     missing.add(0, 0, PAGES);
     BlockingQueue<Long> asked = new LinkedBlockingQueue<>();
     try (HandoverListener listener = HandoverListener.bind(socket);
@@ -114,8 +114,7 @@ final class FaultRehearsal {
     }
   }
 
-  private static void land(
-      LandingPlace place, BlockingQueue<Long> asked, ImageDigest.Stripe sent)
+  private static void land(LandingPlace place, BlockingQueue<Long> asked, ImageDigest.Stripe sent)
       throws IOException, InterruptedException {
     Berth berth = place.berth();
     Landing landing = new Landing(berth);
