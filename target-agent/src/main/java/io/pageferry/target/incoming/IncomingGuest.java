@@ -79,6 +79,10 @@ public final class IncomingGuest {
   private final GuestDescription description;
   private final OwnershipLedger ledger;
   private @Nullable GuestImage image;
+
+  /** Whether all of the image's memory is booked; where it is not, pages have to stay missing. */
+  private boolean held;
+
   private @Nullable GuestLaunch launch;
   private @Nullable GuestControl control;
   private @Nullable GuestHandover faults;
@@ -187,6 +191,7 @@ public final class IncomingGuest {
   public void reserve(List<Long> regionBytes, boolean ahead) throws MigrationAborted {
     try {
       if (!description.launch().isEmpty()) {
+        held = ahead;
         image =
             ahead
                 ? GuestImage.createReserved(description, regionBytes)
@@ -233,7 +238,7 @@ public final class IncomingGuest {
             e);
       }
     }
-    try (ReservedMemory _ = ReservedMemory.warm(image)) {
+    try (ReservedMemory _ = ReservedMemory.warm(held ? image : null)) {
       long deadline = System.nanoTime() + limit.toNanos();
       while (!reached(deadline)) {
         requireAlive();

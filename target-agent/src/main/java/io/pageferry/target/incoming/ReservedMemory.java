@@ -29,7 +29,7 @@ final class ReservedMemory implements AutoCloseable {
   /**
    * Begins.
    *
-   * @param image null where nothing is reserved yet
+   * @param image null where nothing is reserved, or pages have to stay missing
    */
   static ReservedMemory warm(@Nullable GuestImage image) {
     return new ReservedMemory(image);
