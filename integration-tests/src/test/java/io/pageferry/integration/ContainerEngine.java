@@ -4,6 +4,7 @@ import static org.awaitility.Awaitility.await;
 
 import io.pageferry.integration.process.RunningProcess;
 import io.pageferry.integration.process.RunningProcess.Terminal;
+import io.pageferry.integration.process.SystemCommand;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -43,7 +44,7 @@ final class ContainerEngine implements AutoCloseable {
 
   private static boolean succeeds(String... command) {
     try {
-      Mount.run(command);
+      SystemCommand.run(command);
       return true;
     } catch (IOException failed) {
       return false;

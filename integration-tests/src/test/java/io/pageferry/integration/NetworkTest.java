@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
+import io.pageferry.integration.process.NetworkLink;
 import io.pageferry.integration.process.SourceHost;
 import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;

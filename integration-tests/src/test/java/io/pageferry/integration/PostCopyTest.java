@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
+import io.pageferry.integration.process.NetworkLink;
 import io.pageferry.integration.process.RunningProcess;
 import io.pageferry.integration.process.RunningProcess.Signal;
 import io.pageferry.integration.process.RunningProcess.Terminal;

@@ -85,6 +85,14 @@ public final class DemoGuest implements Callable<Integer> {
       description = "How much is written; default 64M, at most half of the memory.")
   private @Nullable String workingSet;
 
+  @Option(
+      names = "--check-rate",
+      paramLabel = "RATE",
+      description =
+          "How much of all memory it reads a second to check it in passing; default 128MiB/s, 0 for"
+              + " none.")
+  private @Nullable String checkRate;
+
   @Option(names = "--seed", paramLabel = "N", description = "Decides all content; default 1.")
   private long seed = 1;
 
@@ -135,6 +143,7 @@ public final class DemoGuest implements Callable<Integer> {
     long bytes = memoryBytes(paths);
     PagePattern chosen = chosenPattern();
     long rate = rate();
+    long checked = checkRate == null ? Vcpu.CHECK_RATE : rate("--check-rate", checkRate);
     long setBytes =
         workingSet == null
             ? Math.min(DEFAULT_WORKING_SET, bytes / 2)
@@ -156,7 +165,7 @@ public final class DemoGuest implements Callable<Integer> {
       PageContent content = new PageContent(seed);
       if (incoming) {
         Rehearsal.run(PagePattern.values(), content, seed);
-        machine = new Machine(memory, events);
+        machine = new Machine(memory, checked, events);
       } else {
         WorkingSet set = new WorkingSet(memory, setBytes / PageFormat.BYTES);
         Registers registers = new Registers(seed, chosen, rate, set);
@@ -173,7 +182,7 @@ public final class DemoGuest implements Callable<Integer> {
                 rate == Long.MAX_VALUE ? "as fast as it can" : BitRate.format(rate),
                 ByteSize.format(set.pages() * PageFormat.BYTES)));
         Rehearsal.run(new PagePattern[] {chosen}, content, seed);
-        machine = new Machine(memory, registers, content, events);
+        machine = new Machine(memory, registers, content, checked, events);
       }
       server = QmpServer.listen(socket);
     } catch (IOException | RuntimeException | InterruptedException e) {
@@ -340,10 +349,14 @@ public final class DemoGuest implements Callable<Integer> {
     if (dirtyRate.equals("max")) {
       return Long.MAX_VALUE;
     }
+    return rate("--dirty-rate", dirtyRate);
+  }
+
+  private long rate(String option, String text) {
     try {
-      return BitRate.parse(dirtyRate);
+      return BitRate.parse(text);
     } catch (UnitFormatException e) {
-      throw wrong("--dirty-rate: " + e.getMessage());
+      throw wrong(option + ": " + e.getMessage());
     }
   }
 

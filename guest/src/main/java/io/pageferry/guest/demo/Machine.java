@@ -28,6 +28,7 @@ final class Machine {
   private final GuestMemory memory;
   private final GuestCounters counters = new GuestCounters();
   private final MachineListener listener;
+  private final long checkRate;
 
   private RunState state;
   private @Nullable Vcpu vcpu;
@@ -36,18 +37,25 @@ final class Machine {
   private boolean closed;
 
   /** A machine that waits for {@code migrate-incoming}. */
-  Machine(GuestMemory memory, MachineListener listener) {
+  Machine(GuestMemory memory, long checkRate, MachineListener listener) {
     this.memory = memory;
+    this.checkRate = checkRate;
     this.listener = listener;
     this.state = RunState.INMIGRATE;
   }
 
   /** A machine with registers, which stands still until {@link #cont}. */
-  Machine(GuestMemory memory, Registers registers, PageContent content, MachineListener listener) {
+  Machine(
+      GuestMemory memory,
+      Registers registers,
+      PageContent content,
+      long checkRate,
+      MachineListener listener) {
     this.memory = memory;
+    this.checkRate = checkRate;
     this.listener = listener;
     this.state = RunState.PAUSED;
-    this.vcpu = new Vcpu(memory, registers, content, counters, false).start();
+    this.vcpu = new Vcpu(memory, registers, content, counters, checkRate, false).start();
   }
 
   GuestMemory memory() {
@@ -168,7 +176,7 @@ final class Machine {
     } finally {
       Files.deleteIfExists(path);
     }
-    Vcpu restored = Vcpu.restored(registers, memory, counters);
+    Vcpu restored = Vcpu.restored(registers, memory, counters, checkRate);
     synchronized (this) {
       vcpu = restored;
     }

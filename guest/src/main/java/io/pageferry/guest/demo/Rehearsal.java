@@ -77,8 +77,8 @@ final class Rehearsal {
     Path targetSocket = folder.resolve("target");
     MachineEvents sourceEvents = new MachineEvents();
     MachineEvents targetEvents = new MachineEvents();
-    Machine source = new Machine(memory, registers, content, sourceEvents);
-    Machine target = new Machine(memory, targetEvents);
+    Machine source = new Machine(memory, registers, content, Vcpu.CHECK_RATE, sourceEvents);
+    Machine target = new Machine(memory, Vcpu.CHECK_RATE, targetEvents);
     try (QmpServer sourceServer = QmpServer.listen(sourceSocket);
         QmpServer targetServer = QmpServer.listen(targetSocket)) {
       sourceEvents.to(sourceServer);

@@ -24,8 +24,8 @@ final class Vcpu {
   /** How many writes there are between two looks at the clock: about 20 µs. */
   private static final int WRITES_A_LOOK = 16;
 
-  /** Pages that the background check covers a second: 128 MiB, one or two per cent of a core. */
-  private static final double CHECKED_A_SECOND = 32_768;
+  /** Bytes that the background check covers a second: one or two per cent of a core. */
+  static final long CHECK_RATE = 128L << 20;
 
   /** What may be caught up after the scheduler kept the thread away, in seconds of its rate. */
   private static final double CATCH_UP_SECONDS = 0.1;
@@ -36,6 +36,7 @@ final class Vcpu {
   private final Registers registers;
   private final PageCheck check;
   private final PageWriter writer;
+  private final double checkedASecond;
   private final Thread thread;
 
   /** Set by others under {@link #lock}, read by the thread in each round without it. */
@@ -62,6 +63,7 @@ final class Vcpu {
   /**
    * A processor that stands still.
    *
+   * @param checkRate bytes that the background check covers a second
    * @param arrived whether the registers came from another process, so that the first tick ends a
    *     hand-over
    */
@@ -70,6 +72,7 @@ final class Vcpu {
       Registers registers,
       PageContent content,
       GuestCounters counters,
+      long checkRate,
       boolean arrived) {
     this.memory = memory;
     this.registers = registers;
@@ -77,6 +80,7 @@ final class Vcpu {
     this.counters = counters;
     this.check = new PageCheck(memory, registers);
     this.writer = new PageWriter(memory, registers, content, check);
+    this.checkedASecond = (double) checkRate / PageFormat.BYTES;
     this.arrived = arrived;
     this.thread = Thread.ofPlatform().name("vcpu").daemon().unstarted(this::run);
     counters.publish(registers, 0, System.nanoTime());
@@ -317,7 +321,7 @@ final class Vcpu {
   }
 
   private void checkSome(double seconds) {
-    checkCredit = Math.min(checkCredit + seconds * CHECKED_A_SECOND, 64);
+    checkCredit = Math.min(checkCredit + seconds * checkedASecond, 64);
     while (checkCredit >= 1) {
       checkCredit--;
       check.page(registers.strideNext);
@@ -354,15 +358,15 @@ final class Vcpu {
   }
 
   /** A processor with the registers of a device state; touches no page of the memory. */
-  static Vcpu restored(byte[] state, GuestMemory memory, GuestCounters counters)
+  static Vcpu restored(byte[] state, GuestMemory memory, GuestCounters counters, long checkRate)
       throws IOException {
     Registers registers = RegistersCodec.decode(state, memory);
-    return new Vcpu(memory, registers, new PageContent(registers.seed), counters, true);
+    return new Vcpu(memory, registers, new PageContent(registers.seed), counters, checkRate, true);
   }
 
   /** Runs writes and checks on the calling thread, to have them compiled. */
   static void exercise(GuestMemory scratch, Registers registers, PageContent content, int writes) {
-    Vcpu vcpu = new Vcpu(scratch, registers, content, new GuestCounters(), false);
+    Vcpu vcpu = new Vcpu(scratch, registers, content, new GuestCounters(), CHECK_RATE, false);
     vcpu.lastNanos = System.nanoTime();
     for (int done = 0; done < writes; done += WRITES_A_LOOK) {
       vcpu.tick(System.nanoTime());

@@ -9,8 +9,6 @@ import io.pageferry.agent.cli.Version;
 import io.pageferry.agent.report.ReportFile;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -28,7 +26,14 @@ import picocli.CommandLine.Parameters;
         "Measures on real processes. Each figure is the median of several runs, interleaved with"
             + " runs of its yardstick.")
 public final class Bench implements Callable<ExitCode> {
-  @Parameters(paramLabel = "NAME", description = "What to measure: wire (how memory crosses).")
+  @Parameters(
+      paramLabel = "NAME",
+      description = {
+        "What to measure:",
+        "wire: how memory crosses;",
+        "faults: post-copy's page faults, downtime, pre-paging;",
+        "paging: the cost model of post-copy against measurements on slow links (needs root)."
+      })
   private String name = "";
 
   @Option(names = "--json", paramLabel = "FILE", description = "Write the figures to a file.")
@@ -36,7 +41,7 @@ public final class Bench implements Callable<ExitCode> {
 
   @Option(
       names = "--quick",
-      description = "Smaller images, fewer runs of the demo, no 8 GiB guest: for a first look.")
+      description = "Smaller images, fewer runs, no guests of many GiB: for a first look.")
   private boolean quick;
 
   @Option(
@@ -56,27 +61,33 @@ public final class Bench implements Callable<ExitCode> {
 
   @Override
   public ExitCode call() throws CommandFailure, InterruptedException {
-    if (!name.equals("wire")) {
-      throw new CommandFailure(
-          ExitCode.USAGE, "there is no benchmark '" + name + "'; there is: wire");
-    }
-    List<Figure> figures = new ArrayList<>();
-    try (WireBench bench = WireBench.start(quick)) {
-      bench.run(
-          figure -> figure.contains(only),
-          figure -> {
-            figures.add(figure);
-            System.out.println(figure.line());
-          });
+    Results results = new Results();
+    try (Benchmark bench = start()) {
+      bench.run(figure -> figure.contains(only), results);
       if (json != null) {
         ReportFile.writeJson(
             json,
-            new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsString(figures) + "\n");
+            new ObjectMapper()
+                    .writerWithDefaultPrettyPrinter()
+                    .writeValueAsString(results.figures())
+                + "\n");
       }
       return ExitCode.DONE;
     } catch (IOException failure) {
       throw new CommandFailure(
           ExitCode.FAILED, "the benchmark ended early: " + failure.getMessage(), failure);
     }
+  }
+
+  private Benchmark start() throws CommandFailure, IOException, InterruptedException {
+    return switch (name) {
+      case "wire" -> WireBench.start(quick);
+      case "faults" -> FaultBench.start(quick);
+      case "paging" -> PagingBench.start(quick);
+      default ->
+          throw new CommandFailure(
+              ExitCode.USAGE,
+              "there is no benchmark '" + name + "'; there are: wire, faults, paging");
+    };
   }
 }

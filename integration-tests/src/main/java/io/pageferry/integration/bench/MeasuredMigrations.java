@@ -7,10 +7,12 @@ import io.pageferry.integration.process.PeerSecurity;
 import io.pageferry.integration.process.ProcessFailure;
 import io.pageferry.integration.process.RunningProcess.Terminal;
 import io.pageferry.integration.process.SourceHost;
+import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;
 import io.pageferry.integration.process.Workplace;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 
 /** A pair of hosts between which guests are moved and timed, one after the other. */
@@ -29,9 +31,27 @@ final class MeasuredMigrations {
 
   static MeasuredMigrations between(Workplace workplace, String name, PeerSecurity security)
       throws IOException, InterruptedException {
+    return between(
+        workplace, name, "127.0.0.1:0", security, Surroundings.USUAL, Surroundings.USUAL);
+  }
+
+  /**
+   * A pair of hosts in surroundings of their own.
+   *
+   * @param listen address and port of the target
+   */
+  static MeasuredMigrations between(
+      Workplace workplace,
+      String name,
+      String listen,
+      PeerSecurity security,
+      Surroundings ofSource,
+      Surroundings ofTarget)
+      throws IOException, InterruptedException {
     return new MeasuredMigrations(
-        SourceHost.create(workplace, name + "-source"),
-        TargetHost.start(workplace, name + "-target", security, List.of()).awaitReady(),
+        SourceHost.create(workplace, name + "-source", ofSource),
+        TargetHost.start(workplace, name + "-target", listen, security, ofTarget, List.of())
+            .awaitReady(),
         security);
   }
 
@@ -43,6 +63,14 @@ final class MeasuredMigrations {
   DemoGuest start(DemoGuestSpec spec) throws IOException, InterruptedException {
     target.expect(spec);
     return source.startGuest(spec).awaitReady();
+  }
+
+  /** The same for a guest that moves before its pages. */
+  Passage moveInPostcopy(DemoGuest guest, List<String> options)
+      throws IOException, InterruptedException {
+    List<String> all = new ArrayList<>(List.of("--mode", "postcopy"));
+    all.addAll(options);
+    return move(guest, all);
   }
 
   /**

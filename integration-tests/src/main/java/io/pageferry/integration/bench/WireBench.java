@@ -1,28 +1,17 @@
 package io.pageferry.integration.bench;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
-import io.pageferry.integration.process.JavaCommand;
 import io.pageferry.integration.process.PeerSecurity;
-import io.pageferry.integration.process.ProcessFailure;
-import io.pageferry.integration.process.Program;
-import io.pageferry.integration.process.RunningProcess;
-import io.pageferry.integration.process.RunningProcess.Terminal;
 import io.pageferry.integration.process.TemporaryPki;
 import io.pageferry.integration.process.Workplace;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /**
@@ -33,7 +22,7 @@ import java.util.function.Predicate;
  * of starting processes. Every series begins with a run that does not count: the first touch of
  * fresh memory on a virtual machine can cost three times as much.
  */
-final class WireBench implements AutoCloseable {
+final class WireBench implements Benchmark {
   private static final String STILL = "0";
   private static final double GIGA = 1e9;
   private static final double MEBI = 1 << 20;
@@ -42,7 +31,6 @@ final class WireBench implements AutoCloseable {
   private static final List<String> ONE_CHANNEL = List.of("--channels", "1");
   private static final List<String> ONE_GIGABIT =
       List.of("--channels", "1", "--bandwidth", "1Gbit");
-  private static final Duration DEMO_LIMIT = Duration.ofMinutes(2);
 
   private final boolean quick;
   private final int runs = 5;
@@ -76,32 +64,32 @@ final class WireBench implements AutoCloseable {
         MeasuredMigrations.between(workplace, "tls", PeerSecurity.tls(pki)));
   }
 
-  /** Measures what is wanted and hands out each figure as soon as it is known. */
-  void run(Predicate<String> wanted, Consumer<Figure> result)
+  @Override
+  public void run(Predicate<String> wanted, Results results)
       throws IOException, InterruptedException {
     String raw = "incompressible image, plain, one channel";
     if (wanted.test(raw)) {
-      result.accept(againstBareLoop(raw, plain, Content.OF_THE_GUEST));
+      results.add(againstBareLoop(raw, plain, Content.OF_THE_GUEST));
     }
     String tls = "incompressible image, TLS, one channel";
     if (wanted.test(tls)) {
-      result.accept(againstBareLoop(tls, encrypted, Content.OF_THE_GUEST));
+      results.add(againstBareLoop(tls, encrypted, Content.OF_THE_GUEST));
     }
     String zero = "zero image, memory covered";
     if (wanted.test(zero)) {
-      result.accept(againstBareLoop(zero, encrypted, Content.ZERO));
+      results.add(againstBareLoop(zero, encrypted, Content.ZERO));
     }
     String text = "text-like image at 1 Gbit/s, LZ4";
     if (wanted.test(text)) {
-      result.accept(compression(text));
+      results.add(compression(text));
     }
     String downtime = "demo, downtime in the guest";
     if (wanted.test(downtime)) {
-      result.accept(downtime(downtime));
+      results.add(downtime(downtime));
     }
     String resident = "8 GiB guest, resident memory of the ";
     if (!quick && (wanted.test(resident + "source") || wanted.test(resident + "target"))) {
-      resident(resident, result);
+      resident(resident, results);
     }
   }
 
@@ -146,7 +134,8 @@ final class WireBench implements AutoCloseable {
     Series lz4 = new Series();
     Series raw = new Series();
     for (int run = 0; run <= runs; run++) {
-      DemoGuestSpec spec = DemoGuestSpec.uniform("text", quick ? "256M" : "512M", STILL).withPattern("text");
+      DemoGuestSpec spec =
+          DemoGuestSpec.uniform("text", quick ? "256M" : "512M", STILL).withPattern("text");
       double compressed =
           encrypted.move(encrypted.start(spec), with(ONE_GIGABIT, "auto")).memoryPerSecond();
       double plainly =
@@ -166,35 +155,19 @@ final class WireBench implements AutoCloseable {
   }
 
   private Figure downtime(String name) throws IOException, InterruptedException {
-    Series millis = new Series();
-    Path file = workplace.folder().resolve("demo.json");
-    for (int run = 0; run < (quick ? 5 : 10); run++) {
-      RunningProcess demo =
-          workplace.start(
-              "demo",
-              JavaCommand.of(Program.DEMO, List.of("--quiet", "--json", file.toString())),
-              Terminal.DETACHED,
-              Map.of());
-      int exit = demo.awaitExit(DEMO_LIMIT);
-      if (exit != 0) {
-        throw new ProcessFailure("the demo ended with exit code " + exit + "\n" + demo.state());
-      }
-      JsonNode report = new ObjectMapper().readTree(Files.readString(file));
-      millis.add(report.path("guestDowntimeMs").asDouble());
-    }
+    Series millis = new MeasuredDemos(workplace).downtimes(quick ? 5 : 10);
     return Figure.of(name, millis, "ms", "limit", DOWNTIME_LIMIT_MS);
   }
 
-  private void resident(String name, Consumer<Figure> result)
-      throws IOException, InterruptedException {
+  private void resident(String name, Results results) throws IOException, InterruptedException {
     DemoGuestSpec spec = DemoGuestSpec.uniform("large", "8G", "20MB/s").withPattern("mostly-zero");
     Passage passage = encrypted.move(encrypted.start(spec), List.of());
     Series source = new Series();
     source.add(passage.sourceResident() / MEBI);
     Series target = new Series();
     target.add(passage.targetResident() / MEBI);
-    result.accept(Figure.of(name + "source", source, "MiB", "limit", RESIDENT_LIMIT_MIB));
-    result.accept(Figure.of(name + "target", target, "MiB", "limit", RESIDENT_LIMIT_MIB));
+    results.add(Figure.of(name + "source", source, "MiB", "limit", RESIDENT_LIMIT_MIB));
+    results.add(Figure.of(name + "target", target, "MiB", "limit", RESIDENT_LIMIT_MIB));
   }
 
   @Override
