@@ -1,0 +1,150 @@
+package io.pageferry.integration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.pageferry.integration.process.DemoGuest;
+import io.pageferry.integration.process.DemoGuestSpec;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/**
+ * Guests that run on the target before their memory is there, or stand still until it is. Each
+ * dimension takes each of its values at least once.
+ */
+@ExtendWith(Hosts.Shared.class)
+@Timeout(value = 180, unit = TimeUnit.SECONDS)
+final class PostCopyModesTest {
+  /** Slow enough for the guest to find pages missing. */
+  private static final String RATE = "60MB/s";
+
+  private static Journey begin(
+      Hosts hosts,
+      String mode,
+      String pattern,
+      String engine,
+      int channels,
+      int regions,
+      String further,
+      String value)
+      throws Exception {
+    DemoGuestSpec spec = Journey.small(hosts).withPattern(pattern).withRegions(regions);
+    DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
+    return Journey.begin(
+        hosts,
+        guest,
+        hosts.secured(engine),
+        null,
+        "--mode",
+        mode,
+        "--channels",
+        Integer.toString(channels),
+        "--bandwidth",
+        RATE,
+        further,
+        value);
+  }
+
+  private static long pages(JsonNode report, String kind) {
+    return report.path("pages").path(kind).asLong();
+  }
+
+  private static long faults(JsonNode report) {
+    return report.path("faults").path("count").asLong();
+  }
+
+  private static void assertEachPageOnce(JsonNode report) {
+    assertThat(pages(report, "sent")).describedAs("%s", report).isEqualTo(pages(report, "total"));
+    assertThat(pages(report, "resent")).describedAs("%s", report).isZero();
+  }
+
+  @ParameterizedTest(name = "{0}, {1}, {2} channels, {3} regions, {4}")
+  @CsvSource({
+    "uniform,     boringssl,    1, 1, prepaging",
+    "random,      plaintext,    4, 2, active",
+    "sequential,  bouncycastle, 4, 1, prepaging",
+    "mostly-zero, plaintext,    1, 3, prepaging",
+  })
+  void theGuestFirst(
+      String pattern, String engine, int channels, int regions, String push, Hosts hosts)
+      throws Exception {
+    JsonNode report =
+        begin(hosts, "postcopy", pattern, engine, channels, regions, "--push", push)
+            .assertArrived();
+    assertThat(report.path("mode").asText()).isEqualTo("postcopy");
+    assertThat(report.path("switchedBy").asText()).isEqualTo("plan");
+    assertThat(report.path("tracking").isNull()).describedAs("no tracking").isTrue();
+    assertEachPageOnce(report);
+    assertThat(pages(report, "faulted") + pages(report, "pushed"))
+        .isEqualTo(pages(report, "total"));
+    JsonNode faults = report.path("faults");
+    assertThat(faults(report)).describedAs("%s", report).isPositive();
+    assertThat(faults.path("p50Micros").asDouble()).isPositive();
+    assertThat(faults.path("p99Micros").asDouble())
+        .isGreaterThanOrEqualTo(faults.path("p50Micros").asDouble());
+    assertThat(faults.path("maxMicros").asDouble())
+        .isGreaterThanOrEqualTo(faults.path("p99Micros").asDouble());
+    assertThat(faults.path("duplicates").asLong()).isZero();
+    assertThat(report.path("times").path("resumeMs").asDouble()).isPositive();
+    assertThat(report.path("application").path("beforeOpsPerSecond").asDouble()).isPositive();
+  }
+
+  @ParameterizedTest(name = "{0}, {1}, {2} channels, {3} regions")
+  @CsvSource({
+    "hot-spot, plaintext, 1, 1",
+    "text,     boringssl, 4, 3",
+  })
+  void someRoundsFirst(String pattern, String engine, int channels, int regions, Hosts hosts)
+      throws Exception {
+    JsonNode report =
+        begin(hosts, "hybrid", pattern, engine, channels, regions, "--push", "active")
+            .assertArrived();
+    assertThat(report.path("mode").asText()).isEqualTo("hybrid");
+    assertThat(report.path("switchedBy").asText()).isEqualTo("plan");
+    assertThat(report.path("tracking").asText()).isEqualTo("userfaultfd-wp");
+    assertThat(report.path("rounds").size()).describedAs("%s", report).isBetween(1, 4);
+    assertThat(pages(report, "sent") - pages(report, "resent")).isEqualTo(pages(report, "total"));
+    assertThat(pages(report, "faulted") + pages(report, "pushed"))
+        .describedAs("%s", report)
+        .isBetween(1L, pages(report, "total") / 2);
+  }
+
+  @ParameterizedTest(name = "{0}, {1}, {2} channels, {3} regions")
+  @CsvSource({
+    "uniform,     plaintext, 1, 1",
+    "mostly-zero, jdk,       4, 2",
+  })
+  void standingStill(String pattern, String engine, int channels, int regions, Hosts hosts)
+      throws Exception {
+    JsonNode report =
+        begin(hosts, "stop-and-copy", pattern, engine, channels, regions, "--verify", "full")
+            .assertArrived();
+    assertThat(report.path("mode").asText()).isEqualTo("stop-and-copy");
+    assertThat(report.path("switchedBy").isNull()).isTrue();
+    assertThat(report.path("tracking").isNull()).describedAs("no tracking").isTrue();
+    assertThat(report.path("rounds").size()).isEqualTo(1);
+    assertEachPageOnce(report);
+    assertThat(faults(report)).isZero();
+    assertThat(pages(report, "faulted") + pages(report, "pushed")).isZero();
+  }
+
+  @Test
+  void aGuestThatDirtiesFasterThanTheLinkMovesAllTheSame(Hosts hosts) throws Exception {
+    DemoGuestSpec spec =
+        DemoGuestSpec.uniform(hosts.guestName(), "32M", "120MB/s")
+            .withPattern("random")
+            .with("--working-set", "24M");
+    DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
+    JsonNode report =
+        Journey.begin(hosts, guest, "--bandwidth", "24MB/s", "--max-rounds", "4").assertArrived();
+    assertThat(report.path("switchedBy").asText()).describedAs("%s", report).isEqualTo("stall");
+    assertThat(faults(report)).isPositive();
+    assertThat(report.path("times").path("downtimeMs").asDouble())
+        .describedAs("it is not the whole working set that the guest stands still for")
+        .isLessThan(500);
+  }
+}
