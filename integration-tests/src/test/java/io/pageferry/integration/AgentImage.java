@@ -33,6 +33,9 @@ final class AgentImage {
                 "Dockerfile", CHECKOUT.resolve("docker/" + role + "-agent.Dockerfile"))
             .withFileFromPath("pageferry", CHECKOUT.resolve("pageferry"))
             .withFileFromString("VERSION", "test\n")
+            .withFileFromPath(
+                "lib/compiler-directives.json",
+                CHECKOUT.resolve("agent/src/main/jvm/compiler-directives.json"))
             .withBuildArg("BASE_IMAGE", base);
     List<String> classPath =
         List.of(System.getProperty("java.class.path", "").split(File.pathSeparator));
