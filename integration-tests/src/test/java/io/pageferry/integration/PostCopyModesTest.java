@@ -144,7 +144,7 @@ final class PostCopyModesTest {
     assertThat(report.path("switchedBy").asText()).describedAs("%s", report).isEqualTo("stall");
     assertThat(faults(report)).isPositive();
     assertThat(report.path("times").path("downtimeMs").asDouble())
-        .describedAs("it is not the whole working set that the guest stands still for")
-        .isLessThan(500);
+        .describedAs("less than the working set takes at this rate")
+        .isLessThan(1000);
   }
 }
