@@ -242,11 +242,6 @@ public final class MissingPages {
     }
   }
 
-  /** Returns when everything is on the disk. */
-  public void force() {
-    file.force();
-  }
-
   /**
    * Takes out what is in the image's files. Only after {@link #reopen}: what the dead agent landed
    * last it may not have noted. Huge pages stay as they are, for their file system does not tell;

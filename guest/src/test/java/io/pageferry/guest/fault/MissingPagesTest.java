@@ -99,7 +99,7 @@ class MissingPagesTest {
   @Test
   void aFileOfAnotherGuestOrCutShortIsRefused() throws IOException {
     Path file = folder.resolve("missing");
-    created(SIZES).force();
+    created(SIZES);
     assertThatThrownBy(() -> MissingPages.reopen(file, List.of(1000L, 64L, 1L, 778L)))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("does not list the missing pages of this guest");

@@ -96,7 +96,7 @@ final class MissingMemory implements AutoCloseable {
             AbortReason.PROTOCOL_VIOLATION,
             written.count() + " pages were named as missing, and " + expected + " announced");
       }
-      written.force();
+      // Not forced to the disk: it is for the next agent on this host, while the guest lives.
       faultLine.use(asked);
       start(written);
     } catch (IOException e) {
