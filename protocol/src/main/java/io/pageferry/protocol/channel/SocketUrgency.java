@@ -4,6 +4,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelException;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.WriteBufferWaterMark;
+import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.unix.IntegerUnixChannelOption;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -38,6 +39,12 @@ final class SocketUrgency {
   /** What a bulk channel may hold back in the kernel, and as much again in this process. */
   static final int SMALL_UNSENT = 128 << 10;
 
+  /** What a bulk channel may leave unread; the kernel doubles it for its own overhead. */
+  static final int SMALL_UNREAD = 128 << 10;
+
+  /** A round trip as short as this is filled by {@link #SMALL_UNREAD} at a gigabit a second. */
+  private static final int NEAR_MICROS = 1000;
+
   private static final WriteBufferWaterMark SMALL_MARK =
       new WriteBufferWaterMark(SMALL_UNSENT / 2, SMALL_UNSENT);
 
@@ -53,6 +60,21 @@ final class SocketUrgency {
   static void keepUnsentSmall(Channel channel) {
     set(channel, UNSENT, SMALL_UNSENT);
     set(channel, ChannelOption.WRITE_BUFFER_WATER_MARK, SMALL_MARK);
+  }
+
+  /**
+   * Little waits in the kernel to be read, so that the sender, who can still choose others, sees how
+   * slow this side is. Over a long way much has to be on its way at any time: nothing is done there,
+   * nor where the transport does not say how long it is.
+   */
+  static void keepUnreadSmall(Channel channel) {
+    try {
+      if (channel instanceof EpollSocketChannel tcp && tcp.tcpInfo().rtt() < NEAR_MICROS) {
+        set(channel, ChannelOption.SO_RCVBUF, SMALL_UNREAD);
+      }
+    } catch (ChannelException e) {
+      LOG.debug("{} does not tell its round trip", channel, e);
+    }
   }
 
   private static <T> void set(Channel channel, ChannelOption<T> option, T value) {

@@ -29,6 +29,7 @@ final class PageChannels implements AutoCloseable {
   private final @Nullable JoinTokens faultTokens;
   private final RoundBarrier barrier;
   private final List<PeerChannel> channels = new ArrayList<>();
+  private final List<PeerChannel> data = new ArrayList<>();
   private final List<PageLanding> landings = new ArrayList<>();
   private final TargetConversation conversation;
   private @Nullable RequestChannel requests;
@@ -99,6 +100,8 @@ final class PageChannels implements AutoCloseable {
     if (fault) {
       channel.urgent();
       requests = new RequestChannel(channel, conversation);
+    } else {
+      data.add(channel);
     }
     channel.send(welcome);
     channel.listen(landing);
@@ -117,8 +120,11 @@ final class PageChannels implements AutoCloseable {
     return requests;
   }
 
-  /** What comes from here on lands where the place says now. */
+  /**
+   * What comes from here on lands where the place says now: in a guest that may be waiting for it.
+   */
   synchronized void moveIn() {
+    data.forEach(PeerChannel::keepUnreadSmall);
     landings.forEach(landing -> landing.moveTo(place.berth()));
   }
 
