@@ -63,9 +63,9 @@ final class SocketUrgency {
   }
 
   /**
-   * Little waits in the kernel to be read, so that the sender, who can still choose others, sees how
-   * slow this side is. Over a long way much has to be on its way at any time: nothing is done there,
-   * nor where the transport does not say how long it is.
+   * Little waits in the kernel to be read, so that the sender, who can still choose others, sees
+   * how slow this side is. Over a long way much has to be on its way at any time: nothing is done
+   * there, nor where the transport does not say how long it is.
    */
   static void keepUnreadSmall(Channel channel) {
     try {
