@@ -410,7 +410,8 @@ final class MigrateCommand implements Callable<ExitCode> {
    */
   private static void cancelAndWait(
       Cancellation cancellation, CountDownLatch done, ExitCode[] exit) {
-    if (!cancellation.request("a signal")) {
+    boolean asked = cancellation.request("a signal");
+    if (!asked) {
       STORY.warn("T{}.", cancellation.refusal().substring(1));
     }
     try {
@@ -418,6 +419,10 @@ final class MigrateCommand implements Callable<ExitCode> {
       do {
         ended = done.await(PUT_BACK.toMillis(), TimeUnit.MILLISECONDS);
       } while (!ended && cancellation.serving());
+      // The link was lost meanwhile: the attempts to restore it end, and it is said how to go on.
+      if (!ended && !asked && cancellation.request("a signal")) {
+        ended = done.await(PUT_BACK.toMillis(), TimeUnit.MILLISECONDS);
+      }
       if (ended) {
         Runtime.getRuntime().halt(exit[0].code());
       }

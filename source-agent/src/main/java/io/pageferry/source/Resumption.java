@@ -73,7 +73,7 @@ final class Resumption {
 
   /**
    * Tries until the target has everything, or could not be reached for {@code limit}; each
-   * connection that came about begins that time anew.
+   * connection that was asked for pages begins that time anew.
    *
    * @return what the target says of it; empty if it had everything already and says no more
    * @throws GuestEndedThereException if the guest ended, so that nothing is left to do
@@ -142,7 +142,8 @@ final class Resumption {
         regions.stream().map(each -> new RegionOffer(each.name(), each.bytes())).toList();
     int round = link.resume(remains.ledger().migration(), layout, unsent, agent);
     cancellation.beginServing();
-    served[0] = true;
+    // Without pages to bring it is only the end that fails again and again: not for ever.
+    served[0] = unsent.count() > 0;
     STORY.info("{} has the connection back and waits for {} pages.", peerName, unsent.count());
     try (PostCopy postcopy =
             new PostCopy(link, round, image, remains.digest(), unsent, manner, progress, journal);

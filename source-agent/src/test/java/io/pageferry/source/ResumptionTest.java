@@ -104,6 +104,11 @@ class ResumptionTest {
   }
 
   private Optional<Settled> resume(PushMode push, long bandwidth, Duration limit) throws Exception {
+    return resume(push, bandwidth, limit, () -> ImageReread.digest(image));
+  }
+
+  private Optional<Settled> resume(
+      PushMode push, long bandwidth, Duration limit, PostCopy.WholeDigest whole) throws Exception {
     return new Resumption(
             connector,
             target.address(),
@@ -113,7 +118,7 @@ class ResumptionTest {
             progress,
             journal)
         .run(
-            new Resumption.Remains(ledger, image, digest, () -> ImageReread.digest(image)),
+            new Resumption.Remains(ledger, image, digest, whole),
             new PostCopy.Manner(push, new Pacer(bandwidth), true),
             limit);
   }
@@ -195,6 +200,22 @@ class ResumptionTest {
     target.refusal = AbortReason.BUSY;
     assertThatThrownBy(() -> resume(PushMode.PREPAGING, 0, Duration.ofSeconds(1)))
         .isInstanceOf(IOException.class);
+    assertThat(target.resumes.get()).isGreaterThan(1);
+    assertThat(ledger.current()).isEqualTo(LedgerState.SERVING);
+  }
+
+  @Test
+  void anEndThatFailsAgainAndAgainIsNotTriedForEver() {
+    assertThatThrownBy(
+            () ->
+                resume(
+                    PushMode.ACTIVE,
+                    0,
+                    Duration.ofSeconds(1),
+                    () -> {
+                      throw new IOException("the image cannot be read");
+                    }))
+        .hasMessage("the image cannot be read");
     assertThat(target.resumes.get()).isGreaterThan(1);
     assertThat(ledger.current()).isEqualTo(LedgerState.SERVING);
   }

@@ -18,6 +18,14 @@ public record LedgerEntry(
     LedgerFields fields,
     boolean held) {
 
+  /** Whether it tells of a guest that runs on this host while its source still has pages of it. */
+  public boolean lacksPages() {
+    return side == LedgerSide.TARGET
+        && state == LedgerState.TAKEN_OVER
+        && fields.isSet(LedgerFields.POSTCOPY)
+        && !fields.isSet(LedgerFields.FETCHED);
+  }
+
   /**
    * Whether nothing is left to decide and nothing to do: what was abandoned on the target is
    * removed, and a source whose guest has moved has let go of the copy that was left behind.

@@ -32,6 +32,12 @@ public record LedgerFields(
   /** Target: nothing of an abandoned migration is left to remove. */
   public static final String CLEANED = "cleaned";
 
+  /** Target: the guest is started before all of its pages are here. */
+  public static final String POSTCOPY = "postcopy";
+
+  /** Target: no page of a post-copy is missing any more. */
+  public static final String FETCHED = "fetched";
+
   /** Source: the paused copy of a guest that has moved was ended, or is meant to stay. */
   public static final String RELEASED = "released";
 

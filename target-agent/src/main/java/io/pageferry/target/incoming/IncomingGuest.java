@@ -55,10 +55,10 @@ public final class IncomingGuest {
   public static final String STARTED = "started";
 
   /** The ledger's field that says that the guest is started before all of its pages are here. */
-  public static final String POSTCOPY = "postcopy";
+  public static final String POSTCOPY = LedgerFields.POSTCOPY;
 
   /** The ledger's field that says that no page of a post-copy is missing any more. */
-  public static final String FETCHED = "fetched";
+  public static final String FETCHED = LedgerFields.FETCHED;
 
   /** The ledger's field for the last round of a post-copy. */
   public static final String ROUND = "round";
@@ -158,7 +158,14 @@ public final class IncomingGuest {
     try {
       guest.requireLaunchedAlive(fields);
       guest.image = GuestImage.openExisting(guest.description);
-      guest.control = QmpControl.connect(guest.description.control());
+      QmpControl control = QmpControl.connect(guest.description.control());
+      guest.control = control;
+      if (control.status().awaitsDeviceState()) {
+        throw new MigrationAborted(
+            AbortReason.GUEST_ENDED,
+            "the guest's process on the target ended, and another one waits for a migration at its"
+                + " place");
+      }
       taken = true;
       return guest;
     } catch (ImageException e) {

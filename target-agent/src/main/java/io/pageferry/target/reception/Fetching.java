@@ -160,13 +160,26 @@ final class Fetching {
       while (true) {
         start();
         arrive();
-        Outcome outcome = step(door);
+        Outcome outcome = stepOverDefects(door);
         if (outcome != null) {
           return outcome;
         }
       }
     } finally {
       missing.askNobody();
+    }
+  }
+
+  /** What goes wrong with a connection costs that connection, never the guest its fault service. */
+  private @Nullable Outcome stepOverDefects(Door door) throws InterruptedException {
+    try {
+      return step(door);
+    } catch (RuntimeException e) {
+      if (link == null) {
+        throw e;
+      }
+      LOG.error("migration {}: a defect ends the connection to its source", migration, e);
+      return lose("a defect on the target: " + e, door);
     }
   }
 
@@ -265,6 +278,8 @@ final class Fetching {
     progress.phase("all pages here");
     try {
       guest.ledger().update(guest.ledger().fields().with(IncomingGuest.FETCHED, "true"));
+      // Not before: an agent that finds the guest unfinished cannot take it up without the list.
+      guest.removeMissingPages();
     } catch (LedgerException e) {
       LOG.warn("migration {}: {}", migration, e.getMessage());
     }
@@ -312,6 +327,14 @@ final class Fetching {
   }
 
   private Outcome goodbye() {
+    if (!started) {
+      // Its ledger stays open: a completed one would tell the sweep that there is nothing to start.
+      story.error(
+          "guest '{}' belongs to this host, all of its pages are here, and it does not run: run"
+              + " 'pageferry target sweep'",
+          name);
+      return Outcome.UNCONFIRMED;
+    }
     try {
       guest.ledger().record(LedgerState.COMPLETED);
     } catch (LedgerException e) {

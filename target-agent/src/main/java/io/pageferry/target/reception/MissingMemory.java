@@ -192,10 +192,9 @@ final class MissingMemory implements AutoCloseable {
     }
   }
 
-  /** Nothing is missing any more: the guest is on its own. */
+  /** Nothing is missing any more: the guest is on its own. The list of what was stays. */
   void finish() {
     faults().finish();
-    guest.removeMissingPages();
   }
 
   /** Nothing more will come: whoever waits for a page goes on without it. */

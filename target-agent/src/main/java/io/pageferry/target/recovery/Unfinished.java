@@ -40,18 +40,27 @@ public final class Unfinished {
     List<OwnershipLedger> taken = new ArrayList<>();
     try {
       for (LedgerEntry entry : entries()) {
-        OwnershipLedger ledger =
-            OwnershipLedger.open(stateDirectory, LedgerSide.TARGET, entry.migration());
-        if (is(ledger.current(), ledger.fields())) {
-          taken.add(ledger);
-        } else {
-          ledger.close();
-        }
+        take(entry, taken, story);
       }
     } catch (LedgerException e) {
       story.warn("{}", e.getMessage());
     }
     return taken;
+  }
+
+  /** One that cannot be had keeps no other guest waiting. */
+  private void take(LedgerEntry entry, List<OwnershipLedger> taken, Logger story) {
+    try {
+      OwnershipLedger ledger =
+          OwnershipLedger.open(stateDirectory, LedgerSide.TARGET, entry.migration());
+      if (is(ledger.current(), ledger.fields())) {
+        taken.add(ledger);
+      } else {
+        ledger.close();
+      }
+    } catch (LedgerException e) {
+      story.warn("{}", e.getMessage());
+    }
   }
 
   /** What there is to say about each. */
