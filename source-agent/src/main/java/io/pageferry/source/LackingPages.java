@@ -12,8 +12,8 @@ import java.util.List;
 
 /**
  * Keeps a guest here that came by post-copy and does not have all of its memory yet. What it lacks
- * are holes in its image, which this agent would take for zeros. As long as the target agent of this
- * host is at work the locked image says no; this is for when that was killed.
+ * are holes in its image, which this agent would take for zeros. As long as the target agent of
+ * this host is at work the locked image says no; this is for when that was killed.
  */
 final class LackingPages {
   private LackingPages() {}

@@ -383,8 +383,8 @@ final class Migration {
   }
 
   /**
-   * Of the image, which nothing changes any more. A write that was missed is no reason to break off:
-   * the guest runs there already, and no further attempt finds anything else.
+   * Of the image, which nothing changes any more. A write that was missed is no reason to break
+   * off: the guest runs there already, and no further attempt finds anything else.
    */
   private Digest wholeDigest(SourceGuest guest) throws IOException {
     Digest sent = Objects.requireNonNull(digest).value();
