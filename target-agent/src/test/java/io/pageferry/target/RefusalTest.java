@@ -139,6 +139,56 @@ class RefusalTest {
     bench.assertNothingLeft();
   }
 
+  @Test
+  void memoryInNoFileComesByPostCopyOnly() throws Exception {
+    describeAnonymous(MEMORY);
+    bench.start();
+    for (MigrationMode mode :
+        List.of(MigrationMode.PRECOPY, MigrationMode.HYBRID, MigrationMode.STOP_AND_COPY)) {
+      try (ScriptedSource source = new ScriptedSource(bench.address(), MEMORY)) {
+        source.control.send(source.offerPostCopy("alpha", 1, mode));
+        assertRefused(
+            source.expectAbort(), AbortReason.NOT_AN_IMAGE, "in no file", "--mode postcopy");
+      }
+    }
+    bench.assertNothingLeft();
+  }
+
+  @Test
+  void moreMemoryInNoFileThanThereIs() throws Exception {
+    long bytes = 1L << 44;
+    describeAnonymous(bytes);
+    bench.start();
+    try (ScriptedSource source = new ScriptedSource(bench.address(), MEMORY)) {
+      source.control.send(
+          new Offer(
+              source.migration,
+              "alpha",
+              MigrationMode.POSTCOPY,
+              PostcopyWish.REQUIRED,
+              List.of(new RegionOffer("ram", bytes)),
+              1,
+              false,
+              0));
+      assertRefused(source.expectAbort(), AbortReason.NO_MEMORY, "MiB");
+    }
+    bench.assertNothingLeft();
+  }
+
+  /** The program is none that could be run: nothing gets that far. */
+  private void describeAnonymous(long bytes) throws Exception {
+    Files.writeString(
+        bench.guests.resolve("alpha.yaml"),
+        """
+        name: alpha
+        memory: [{ name: ram, size: %d }]
+        control: { qmp: "%s" }
+        handover: "%s"
+        launch: [ /no/such/program ]
+        """
+            .formatted(bytes, bench.qmp("alpha"), bench.root.resolve("alpha.uffd")));
+  }
+
   private boolean isAbandoned(UUID migration) throws Exception {
     LedgerEntry entry = bench.ledger(migration);
     return entry.state() == LedgerState.ABANDONED && entry.settled();

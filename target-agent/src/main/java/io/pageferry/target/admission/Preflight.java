@@ -58,6 +58,7 @@ public final class Preflight {
     requireCapability(offer.postcopy(), both);
     GuestDescription description = guests.describe(offer.guest());
     matchLayout(offer.regions(), description.memory());
+    requirePostCopy(offer, description);
     requireFree(description);
     requireFaults(offer, description);
     IncomingGuest guest =
@@ -107,6 +108,21 @@ public final class Preflight {
     }
   }
 
+  /**
+   * Memory that is in no file is the guest's alone: nothing can be written there before it runs.
+   */
+  private static void requirePostCopy(Offer offer, GuestDescription description)
+      throws MigrationAborted {
+    if (description.anonymousMemory() && offer.mode() != MigrationMode.POSTCOPY) {
+      throw new MigrationAborted(
+          AbortReason.NOT_AN_IMAGE,
+          "the memory of guest '"
+              + offer.guest()
+              + "' is in no file on the target, so it can only come after the guest: migrate with"
+              + " --mode postcopy");
+    }
+  }
+
   /** A guest that we launch may do what we may: whether that is enough is known beforehand. */
   private static void requireFaults(Offer offer, GuestDescription description)
       throws MigrationAborted {
@@ -114,7 +130,7 @@ public final class Preflight {
       try {
         requireKernel(description);
       } catch (IOException e) {
-        throw noFaults(offer.guest(), e);
+        throw noFaults(description, e);
       }
     }
   }
@@ -131,20 +147,22 @@ public final class Preflight {
       guest.takeFaults();
     } catch (IOException e) {
       if (offer.postcopy() == PostcopyWish.REQUIRED) {
-        throw noFaults(offer.guest(), e);
+        throw noFaults(guest.description(), e);
       }
       LOG.info("guest '{}' comes without post-copy: {}", offer.guest(), e.getMessage());
     }
   }
 
-  private static MigrationAborted noFaults(String guest, IOException cause) {
+  private static MigrationAborted noFaults(GuestDescription guest, IOException cause) {
     return new MigrationAborted(
         AbortReason.NO_PERMISSION,
         "the target cannot serve the page faults of guest '"
-            + guest
+            + guest.name()
             + "', which post-copy needs: "
             + cause.getMessage()
-            + "; give it that, or migrate with --mode precopy --on-stall pause",
+            + (guest.anonymousMemory()
+                ? ""
+                : "; give it that, or migrate with --mode precopy --on-stall pause"),
         cause);
   }
 
@@ -203,7 +221,7 @@ public final class Preflight {
           "a guest runs on the target already and answers on " + description.control().qmp());
     }
     for (MemoryDescription memory : description.memory()) {
-      if (Files.exists(memory.path(), LinkOption.NOFOLLOW_LINKS)) {
+      if (!memory.anonymous() && Files.exists(memory.path(), LinkOption.NOFOLLOW_LINKS)) {
         throw new MigrationAborted(
             AbortReason.IMAGE_EXISTS,
             "the target has a file "

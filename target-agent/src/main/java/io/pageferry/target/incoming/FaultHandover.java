@@ -10,11 +10,25 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 
-/** Has a guest hand over the page faults of its memory. */
+/** Has a guest hand over the page faults of its memory, or listens for one that does so unasked. */
 final class FaultHandover {
   private static final Duration LIMIT = Duration.ofSeconds(5);
 
   private FaultHandover() {}
+
+  /**
+   * Listens for a guest that hands them over by itself.
+   *
+   * @throws IOException whose message says why that cannot be done
+   */
+  static HandoverListener listen(Path socket) throws IOException {
+    try {
+      return HandoverListener.bind(socket);
+    } catch (IOException e) {
+      throw new IOException(
+          "cannot listen where the guest hands its memory over: " + e.getMessage(), e);
+    }
+  }
 
   /**
    * Asks the guest and takes what it sends.

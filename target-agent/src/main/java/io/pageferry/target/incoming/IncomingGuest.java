@@ -12,9 +12,12 @@ import io.pageferry.guest.control.QmpControl;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.handover.GuestHandover;
+import io.pageferry.guest.handover.GuestRegion;
+import io.pageferry.guest.handover.HandoverListener;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageException;
 import io.pageferry.guest.image.ImageRegion;
+import io.pageferry.guest.linux.AvailableMemory;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.target.MigrationAborted;
 import java.io.IOException;
@@ -69,6 +72,9 @@ public final class IncomingGuest {
   /** The ledger's field for the file that says which pages are missing. */
   public static final String MISSING_PAGES = "missingPages";
 
+  /** The ledger's field for the socket where a guest hands its memory over by itself. */
+  static final String HANDOVER = "handover";
+
   /** The ledger's field that says how a guest ended whose pages were still missing. */
   public static final String ENDED = "ended";
 
@@ -86,6 +92,9 @@ public final class IncomingGuest {
   private @Nullable GuestLaunch launch;
   private @Nullable GuestControl control;
   private @Nullable GuestHandover faults;
+
+  /** Where a guest whose memory is in no file connects while it loads its state. */
+  private volatile @Nullable HandoverListener awaited;
 
   private IncomingGuest(UUID migration, GuestDescription description, OwnershipLedger ledger) {
     this.migration = migration;
@@ -105,11 +114,17 @@ public final class IncomingGuest {
         LedgerFields.of(description.name(), peer)
             .withDescription(description.file().toString())
             .withImages(
-                description.memory().stream().map(memory -> memory.path().toString()).toList())
+                description.memory().stream()
+                    .flatMap(memory -> memory.file().stream())
+                    .map(Path::toString)
+                    .toList())
             .with(QMP, description.control().qmp().toString())
             .with(BEGUN, Instant.now().toString())
             .with(MISSING_PAGES, missingPages(stateDirectory, migration).toString())
             .with(IMAGE_MADE_HERE, Boolean.toString(!description.launch().isEmpty()));
+    if (description.anonymousMemory()) {
+      fields = fields.with(HANDOVER, description.handover().orElseThrow().toString());
+    }
     try {
       return new IncomingGuest(
           migration,
@@ -157,7 +172,9 @@ public final class IncomingGuest {
     boolean taken = false;
     try {
       guest.requireLaunchedAlive(fields);
-      guest.image = GuestImage.openExisting(guest.description);
+      if (!guest.description.anonymousMemory()) {
+        guest.image = GuestImage.openExisting(guest.description);
+      }
       QmpControl control = QmpControl.connect(guest.description.control());
       guest.control = control;
       if (control.status().awaitsDeviceState()) {
@@ -190,12 +207,17 @@ public final class IncomingGuest {
 
   /**
    * Makes the image; where the guest is not ours to launch, its own image is taken and emptied.
+   * Memory that is in no file is the guest's to make: it is only seen to that there is as much.
    *
    * @param ahead whether the memory for all of it is held from now on. For a guest of which nothing
    *     comes before it runs it cannot be: a page that is held counts as there. Then it is only
    *     seen to that there is as much
    */
   public void reserve(List<Long> regionBytes, boolean ahead) throws MigrationAborted {
+    if (description.anonymousMemory()) {
+      requireMemory(regionBytes.stream().mapToLong(Long::longValue).sum());
+      return;
+    }
     try {
       if (!description.launch().isEmpty()) {
         held = ahead;
@@ -229,6 +251,19 @@ public final class IncomingGuest {
     }
   }
 
+  private static void requireMemory(long bytes) throws MigrationAborted {
+    long available = AvailableMemory.bytes();
+    if (bytes > available) {
+      throw new MigrationAborted(
+          AbortReason.NO_MEMORY,
+          "on the target, the guest needs "
+              + (bytes >> 20)
+              + " MiB and this host has "
+              + (available >> 20)
+              + " MiB left");
+    }
+  }
+
   /** Launches the guest, if that is ours to do, and waits until it asks for its device state. */
   public void launch(Duration limit) throws MigrationAborted {
     if (!description.launch().isEmpty()) {
@@ -255,27 +290,88 @@ public final class IncomingGuest {
   }
 
   /**
-   * Takes over the page faults of the guest's memory; after {@link #launch}.
+   * Takes over the page faults of the guest's memory; after {@link #launch}. A guest whose memory
+   * is in no file hands them over later and by itself: then it is listened for.
    *
    * @throws IOException whose message says why they cannot be had; the guest is as it was
    */
   public void takeFaults() throws IOException {
-    faults = FaultHandover.request(control());
+    if (description.anonymousMemory()) {
+      awaited = FaultHandover.listen(description.handover().orElseThrow());
+    } else {
+      faults = FaultHandover.request(control());
+    }
+  }
+
+  /**
+   * As {@link #takeFaults}, after the agent that had them is gone.
+   *
+   * @throws IOException as there
+   */
+  public void retakeFaults() throws IOException {
+    faults =
+        description.anonymousMemory()
+            ? KeptHandover.beside(missingPages()).retake()
+            : FaultHandover.request(control());
   }
 
   /** Whether {@link #takeFaults} came about, and nobody has taken or lifted them since. */
   public boolean holdsFaults() {
-    return faults != null;
+    return faults != null || awaited != null;
   }
 
-  /** The guest's page faults, from now on the caller's. */
-  public GuestHandover giveFaults() {
+  /**
+   * Whether the guest hands its page faults over while it loads its state, and must be served
+   * before that is done.
+   */
+  public boolean handsOverAtLoad() {
+    return description.anonymousMemory();
+  }
+
+  /** Makes a thread that waits in {@link #giveFaults} give up. Any thread. */
+  public void expectNoHandover() {
+    HandoverListener listening = awaited;
+    if (listening != null) {
+      listening.close();
+    }
+  }
+
+  /**
+   * The guest's page faults, from now on the caller's. Waits for a guest that hands them over while
+   * it loads, half as long as it may load, and keeps what it said for the next agent.
+   *
+   * @throws IOException if it does not, in one sentence
+   */
+  public GuestHandover giveFaults() throws IOException {
+    HandoverListener listening = awaited;
+    if (listening != null) {
+      try (listening) {
+        // Half of the load's own time: the load itself is to fail because of this, not before it.
+        return kept(listening.accept(description.control().timeout().dividedBy(2)));
+      } finally {
+        awaited = null;
+      }
+    }
     GuestHandover given = faults;
     if (given == null) {
       throw new IllegalStateException("the guest's page faults were not taken");
     }
     faults = null;
     return given;
+  }
+
+  private GuestHandover kept(GuestHandover given) throws IOException {
+    boolean written = false;
+    try {
+      KeptHandover.beside(missingPages()).write(given);
+      written = true;
+      return given;
+    } finally {
+      if (!written) {
+        given.unregister();
+        given.close();
+      }
+    }
   }
 
   /** The guest finds all of its memory there: its page faults are nobody's to serve any more. */
@@ -285,6 +381,7 @@ public final class IncomingGuest {
       faults.close();
       faults = null;
     }
+    expectNoHandover();
   }
 
   /** Where it is written which pages are missing. */
@@ -351,12 +448,24 @@ public final class IncomingGuest {
     return ledger;
   }
 
-  /** The reserved image; after {@link #reserve}. */
-  public GuestImage image() {
-    if (image == null) {
+  /** The reserved image; after {@link #reserve}. Empty for memory that is in no file. */
+  public Optional<GuestImage> image() {
+    if (image == null && !description.anonymousMemory()) {
       throw new IllegalStateException("nothing is reserved yet");
     }
-    return image;
+    return Optional.ofNullable(image);
+  }
+
+  /** The guest's memory, be it in files or not; after {@link #reserve}. */
+  public List<GuestRegion> regions() {
+    if (description.anonymousMemory()) {
+      return description.memory().stream()
+          .map(memory -> new GuestRegion(memory.name(), memory.bytes().orElseThrow()))
+          .toList();
+    }
+    return image().orElseThrow().regions().stream()
+        .map(region -> new GuestRegion(region.name(), region.bytes()))
+        .toList();
   }
 
   /** The line to the guest; after {@link #launch}. */
@@ -433,6 +542,7 @@ public final class IncomingGuest {
   public void removeMissingPages() {
     try {
       Files.deleteIfExists(missingPages());
+      KeptHandover.beside(missingPages()).remove();
     } catch (IOException e) {
       LOG.warn("migration {}: {}", migration, e.toString());
     }
@@ -496,6 +606,7 @@ public final class IncomingGuest {
       faults.close();
       faults = null;
     }
+    expectNoHandover();
     hangUp();
     if (image != null) {
       image.close();

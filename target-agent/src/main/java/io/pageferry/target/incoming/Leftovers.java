@@ -13,7 +13,6 @@ import java.time.Instant;
 import java.util.Collections;
 import java.util.List;
 import java.util.UUID;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -34,7 +33,7 @@ public final class Leftovers {
     for (LedgerEntry other : others) {
       if (!other.migration().equals(migration) && hasTakenThePlace(other, fields, begun)) {
         LOG.warn(
-            "migration {} came later than {} and has its image: that is left alone",
+            "migration {} came later than {} and has its place: that is left alone",
             other.migration(),
             migration);
         // By the mark alone, which no other migration's process has; a number may be used again.
@@ -42,10 +41,18 @@ public final class Leftovers {
         return true;
       }
     }
-    removeFile(fields.more().get(IncomingGuest.MISSING_PAGES));
+    String missing = fields.more().get(IncomingGuest.MISSING_PAGES);
+    if (missing != null) {
+      removeFile(Path.of(missing));
+      removeFile(KeptHandover.beside(Path.of(missing)).file());
+    }
     LedgerFields.LaunchedProcess launched = fields.launched();
     ProcessHandle known = launched == null ? null : launched.find();
     GuestProcesses.end(migration, known);
+    String handover = fields.more().get(IncomingGuest.HANDOVER);
+    if (handover != null) {
+      removeSocket(Path.of(handover));
+    }
     if (!fields.isSet(IncomingGuest.IMAGE_MADE_HERE)) {
       return true;
     }
@@ -66,11 +73,9 @@ public final class Leftovers {
     return clean;
   }
 
-  private static void removeFile(@Nullable String file) {
+  private static void removeFile(Path file) {
     try {
-      if (file != null) {
-        Files.deleteIfExists(Path.of(file));
-      }
+      Files.deleteIfExists(file);
     } catch (IOException e) {
       LOG.warn("{} cannot be removed: {}", file, e.toString());
     }
@@ -80,7 +85,14 @@ public final class Leftovers {
     boolean gone = other.state() == LedgerState.ABANDONED && other.settled();
     return !gone
         && !begun(other.fields()).isBefore(begun)
-        && !Collections.disjoint(other.fields().images(), fields.images());
+        && (!Collections.disjoint(other.fields().images(), fields.images())
+            || sameHandover(other.fields(), fields));
+  }
+
+  /** Whether both have memory in no file and hand it over at the same socket. */
+  private static boolean sameHandover(LedgerFields other, LedgerFields fields) {
+    String socket = fields.more().get(IncomingGuest.HANDOVER);
+    return socket != null && socket.equals(other.more().get(IncomingGuest.HANDOVER));
   }
 
   private static Instant begun(LedgerFields fields) {

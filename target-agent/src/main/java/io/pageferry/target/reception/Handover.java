@@ -21,6 +21,7 @@ import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.incoming.IncomingGuest;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -107,9 +108,12 @@ final class Handover {
       throw new MigrationAborted(
           AbortReason.PROTOCOL_VIOLATION, "the guest was switched before all channels had joined");
     }
-    missing.serve(round.missingPages(), asked);
-    channels.moveIn();
-    activation.load(deviceState);
+    if (guest.handsOverAtLoad()) {
+      loadWhileServing(deviceState, () -> serve(round.missingPages(), missing, channels, asked));
+    } else {
+      serve(round.missingPages(), missing, channels, asked);
+      activation.load(deviceState);
+    }
     prepared(
         guest
             .ledger()
@@ -125,6 +129,52 @@ final class Handover {
         round.missingPages(),
         deviceState.length / 1024,
         activation.loadMicros() / 1000.0);
+  }
+
+  /** Pages are asked for only when they have where to land. */
+  private static void serve(
+      long expected, MissingMemory missing, PageChannels channels, RequestChannel asked)
+      throws MigrationAborted {
+    missing.serve(expected);
+    channels.moveIn();
+    missing.ask(asked);
+  }
+
+  private interface Serving {
+    void begin() throws MigrationAborted;
+  }
+
+  /** For a guest that hands its memory over while it loads, and then touches it. */
+  private void loadWhileServing(byte[] deviceState, Serving serving)
+      throws MigrationAborted, InterruptedException {
+    AtomicReference<@Nullable MigrationAborted> refused = new AtomicReference<>();
+    Thread loading =
+        Thread.ofPlatform()
+            .name("device-state")
+            .daemon()
+            .start(
+                () -> {
+                  try {
+                    activation.load(deviceState);
+                  } catch (MigrationAborted e) {
+                    refused.set(e);
+                    guest.expectNoHandover();
+                  }
+                });
+    try {
+      serving.begin();
+    } catch (MigrationAborted e) {
+      MigrationAborted earlier = refused.get();
+      // The guest may wait for a page for ever, and the load with it.
+      guest.hangUp();
+      loading.join();
+      throw earlier == null ? e : earlier;
+    }
+    loading.join();
+    MigrationAborted later = refused.get();
+    if (later != null) {
+      throw later;
+    }
   }
 
   private void prepared(@Nullable LedgerFields fields, Digest ours)
@@ -144,7 +194,7 @@ final class Handover {
     Digest ours = running;
     if (theirs.full()) {
       try {
-        ours = FullDigest.of(guest.image(), layout, ByteBufAllocator.DEFAULT);
+        ours = FullDigest.of(guest.image().orElseThrow(), layout, ByteBufAllocator.DEFAULT);
       } catch (IOException e) {
         throw new MigrationAborted(
             AbortReason.IO_ERROR, "the target cannot reread its image: " + e.getMessage(), e);

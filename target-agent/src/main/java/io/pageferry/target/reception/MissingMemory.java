@@ -4,6 +4,8 @@ import io.pageferry.guest.fault.FaultService;
 import io.pageferry.guest.fault.FaultStatistics;
 import io.pageferry.guest.fault.MissingPages;
 import io.pageferry.guest.handover.GuestHandover;
+import io.pageferry.guest.handover.MappedRegion;
+import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Missing;
@@ -52,9 +54,12 @@ final class MissingMemory implements AutoCloseable {
           throw new MigrationAborted(
               AbortReason.PROTOCOL_VIOLATION, "pages are missing that the image does not have");
         }
-        requireWholeGranules(region, span);
         written.add(region, span.firstPage(), span.count());
-        guest.image().clear(region, span.firstPage(), span.count());
+        GuestImage image = guest.image().orElse(null);
+        if (image != null) {
+          requireWholeGranules(image, region, span);
+          image.clear(region, span.firstPage(), span.count());
+        }
       }
     } catch (IOException e) {
       throw failed("the target cannot write down which pages are missing", e);
@@ -73,8 +78,9 @@ final class MissingMemory implements AutoCloseable {
   }
 
   /** A huge page is missing as a whole or not at all. */
-  private void requireWholeGranules(int region, PageSpan span) throws MigrationAborted {
-    long granule = guest.image().regions().get(region).pageSize() / ImageRegion.PAGE_BYTES;
+  private void requireWholeGranules(GuestImage image, int region, PageSpan span)
+      throws MigrationAborted {
+    long granule = image.regions().get(region).pageSize() / ImageRegion.PAGE_BYTES;
     if (span.firstPage() % granule != 0 || span.count() % granule != 0) {
       throw new MigrationAborted(
           AbortReason.PROTOCOL_VIOLATION,
@@ -82,13 +88,31 @@ final class MissingMemory implements AutoCloseable {
     }
   }
 
+  /** As the other, of memory whose pages are known when the guest hands it over. */
+  private void requireWholeGranules(MissingPages written, GuestHandover given) throws IOException {
+    long granule =
+        given.regions().stream().mapToLong(MappedRegion::pageSize).max().orElseThrow()
+            / ImageRegion.PAGE_BYTES;
+    for (int region = 0; region < layout.regions().size(); region++) {
+      written.forEachRun(
+          region,
+          (index, first, count) -> {
+            if (first % granule != 0 || count % granule != 0) {
+              throw new IOException(
+                  "parts of huge pages are missing in region "
+                      + layout.regions().get(index).name());
+            }
+          });
+    }
+  }
+
   /**
-   * From here on the guest may touch what is missing.
+   * From here on the guest may touch what is missing; {@link #ask} says where that is asked for.
+   * Waits for a guest that has yet to hand its memory over.
    *
    * @param expected how many pages the source named
-   * @param asked where they are asked for
    */
-  void serve(long expected, RequestChannel asked) throws MigrationAborted {
+  void serve(long expected) throws MigrationAborted {
     try {
       MissingPages written = pages();
       if (written.count() != expected) {
@@ -97,8 +121,7 @@ final class MissingMemory implements AutoCloseable {
             written.count() + " pages were named as missing, and " + expected + " announced");
       }
       // Not forced to the disk: it is for the next agent on this host, while the guest lives.
-      faultLine.use(asked);
-      start(written);
+      start(written, false);
     } catch (IOException e) {
       throw failed("the guest's page faults cannot be served on the target", e);
     }
@@ -111,19 +134,38 @@ final class MissingMemory implements AutoCloseable {
    */
   void reopen() throws IOException {
     MissingPages found = MissingPages.reopen(guest.missingPages(), regionPages());
-    found.removePresent(guest.image());
     pages = found;
-    guest.takeFaults();
-    start(found);
+    guest.retakeFaults();
+    start(found, true);
   }
 
-  private void start(MissingPages written) throws IOException {
+  /**
+   * @param again whether another agent has served it before
+   */
+  private void start(MissingPages written, boolean again) throws IOException {
     GuestHandover given = guest.giveFaults();
+    GuestImage image = guest.image().orElse(null);
     FaultService started = null;
     try {
-      started = FaultService.start(given, guest.image(), written, faultLine);
+      if (image != null) {
+        if (again) {
+          written.removePresent(image);
+        }
+        started = FaultService.start(given, image, written, faultLine);
+      } else {
+        if (again) {
+          written.removePresent(given, guest.regions());
+        } else {
+          requireWholeGranules(written, given);
+        }
+        started = FaultService.start(given, guest.regions(), written, faultLine);
+      }
     } finally {
       if (started == null) {
+        if (!again) {
+          // It will not have its pages: who waits for one is not to wait for ever.
+          given.unregister();
+        }
         given.close();
       }
     }

@@ -126,7 +126,7 @@ public final class Reception extends Arrival {
                         inbox.put(
                             new ReceptionEvent.GuestEnded(
                                 "the guest launched on the target ended" + launch.lastWords()))));
-    LandingPlace landing = new LandingPlace(layout(offer), admitted.image());
+    LandingPlace landing = new LandingPlace(layout(offer), admitted.image().orElse(null));
     place = landing;
     missing = new MissingMemory(admitted, landing.layout(), landing, new FaultLine(inbox, meters));
     PageChannels channels =
@@ -137,7 +137,9 @@ public final class Reception extends Arrival {
         offer.guest(),
         offer.mode() == MigrationMode.POSTCOPY ? "there" : "reserved",
         admitted.launched().map(l -> "launched as process " + l.handle().pid()).orElse("reached"),
-        admitted.holdsFaults() ? ", its page faults taken over" : "",
+        admitted.handsOverAtLoad()
+            ? ", its page faults waited for"
+            : admitted.holdsFaults() ? ", its page faults taken over" : "",
         (System.nanoTime() - began) / 1_000_000);
     handover = new Handover(offer, admitted, line, limits, progress, story);
     Rehearsal.run();

@@ -1,10 +1,11 @@
 package io.pageferry.target.reception;
 
 import io.pageferry.agent.ledger.OwnershipLedger;
-import io.pageferry.guest.image.ImageRegion;
+import io.pageferry.guest.handover.GuestRegion;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.OwnershipState;
 import io.pageferry.protocol.page.ImageLayout;
+import io.pageferry.protocol.page.PageBatch;
 import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.incoming.IncomingGuest;
 import java.io.IOException;
@@ -118,11 +119,11 @@ public final class Retake extends Arrival {
     MissingMemory rest = null;
     boolean reached = false;
     try {
-      landing = new LandingPlace(layout(held.image().regions()), held.image());
+      landing = new LandingPlace(layout(held.regions()), held.image().orElse(null));
       rest = new MissingMemory(held, landing.layout(), landing, new FaultLine(inbox, meters));
       rest.reopen();
       reached = true;
-      progress.memory(held.image().regions().stream().mapToLong(ImageRegion::bytes).sum());
+      progress.memory(held.regions().stream().mapToLong(GuestRegion::bytes).sum());
       guest = held;
       place = landing;
       missing = rest;
@@ -136,10 +137,12 @@ public final class Retake extends Arrival {
     }
   }
 
-  private static ImageLayout layout(List<ImageRegion> regions) {
+  private static ImageLayout layout(List<GuestRegion> regions) {
     return new ImageLayout(
         regions.stream()
-            .map(region -> new ImageLayout.Region(region.name(), region.pages()))
+            .map(
+                region ->
+                    new ImageLayout.Region(region.name(), region.bytes() / PageBatch.PAGE_BYTES))
             .toList());
   }
 
