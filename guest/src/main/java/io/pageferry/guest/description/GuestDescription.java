@@ -13,7 +13,8 @@ import java.util.Optional;
  *     file names
  * @param memory the regions in guest order, at least one
  * @param handover the Unix socket where the target listens for a guest without files, which hands
- *     its memory over by itself when it loads its state; a guest with files is asked by QMP for that
+ *     its memory over by itself when it loads its state; a guest with files is asked by QMP for
+ *     that
  * @param launch the command that starts the guest paused and waiting for {@code migrate-incoming};
  *     empty when it is not for us to start. To be run in {@link #folder()}; a relative program name
  *     with a slash has been resolved already
