@@ -121,8 +121,17 @@ public final class GuestHandover implements AutoCloseable {
       try {
         userfaultfd.unregister(region.baseHostVirtAddr(), region.size());
       } catch (IOException e) {
-        // Closed before, or the guest has ended and its memory with it.
-        LOG.debug("unregistering {}", region, e);
+        if (userfaultfd.descriptor().isClosed() || guestGone()) {
+          LOG.debug("unregistering {}", region, e);
+        } else {
+          LOG.warn(
+              "the guest's process {} may wait for ever where it touches {} bytes at 0x{}, because"
+                  + " they could not be taken out of watch: {}",
+              pid,
+              region.size(),
+              Long.toHexString(region.baseHostVirtAddr()),
+              e.getMessage());
+        }
       }
     }
   }

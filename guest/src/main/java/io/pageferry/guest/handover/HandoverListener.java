@@ -15,6 +15,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A Unix socket on which a guest hands over a userfaultfd on its memory.
@@ -25,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Any thread may close it, which makes a waiting {@link #accept} fail.
  */
 public final class HandoverListener implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(HandoverListener.class);
   private static final int RECEIVE = 64 << 10;
 
   private final UnixListener listener;
@@ -42,7 +45,8 @@ public final class HandoverListener implements AutoCloseable {
   }
 
   /**
-   * Waits for a guest and takes what it hands over.
+   * Waits for a guest and takes what it hands over. A handover that is refused is taken off the
+   * guest's memory where that can be done: nobody would serve it, and some guests stay registered.
    *
    * @param timeout for all of it together
    * @return owned by the caller
@@ -50,6 +54,18 @@ public final class HandoverListener implements AutoCloseable {
    * @throws java.io.InterruptedIOException if the thread was interrupted
    */
   public GuestHandover accept(Duration timeout) throws IOException {
+    return accept(timeout, true);
+  }
+
+  /**
+   * As {@link #accept}, of a guest whose memory was served before: refused or not, it stays
+   * registered, because what is missing of it would read as zeros otherwise.
+   */
+  public GuestHandover acceptAgain(Duration timeout) throws IOException {
+    return accept(timeout, false);
+  }
+
+  private GuestHandover accept(Duration timeout, boolean first) throws IOException {
     long end = System.nanoTime() + timeout.toNanos();
     UnixConnection connection;
     do {
@@ -63,9 +79,10 @@ public final class HandoverListener implements AutoCloseable {
     }
     List<Descriptor> descriptors = new ArrayList<>();
     ProcessDescriptor process = null;
+    HandoverMessage message = null;
     try {
       UnixConnection.Peer peer = connection.peer();
-      HandoverMessage message = receive(connection, descriptors, end);
+      message = receive(connection, descriptors, end);
       if (descriptors.isEmpty()) {
         throw new HandoverException(
             Problem.NO_DESCRIPTOR, "no descriptor came with the guest's handover message");
@@ -88,12 +105,30 @@ public final class HandoverListener implements AutoCloseable {
           Userfaultfd.received(descriptors.getFirst()),
           message.regions());
     } catch (IOException | RuntimeException e) {
+      if (first && message != null) {
+        takeOff(descriptors, message);
+      }
       descriptors.forEach(Descriptor::close);
       connection.close();
       if (process != null) {
         process.close();
       }
       throw e;
+    }
+  }
+
+  /**
+   * Whatever was sent: what is no userfaultfd, or not on this memory, says so and stays as it is.
+   */
+  private static void takeOff(List<Descriptor> descriptors, HandoverMessage message) {
+    for (Descriptor descriptor : descriptors) {
+      for (MappedRegion region : message.regions()) {
+        try {
+          Userfaultfd.received(descriptor).unregister(region.baseHostVirtAddr(), region.size());
+        } catch (IOException e) {
+          LOG.debug("taking a refused handover off {}", region, e);
+        }
+      }
     }
   }
 

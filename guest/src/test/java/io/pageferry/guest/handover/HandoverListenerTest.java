@@ -6,10 +6,13 @@ import static org.awaitility.Awaitility.await;
 
 import io.pageferry.guest.handover.HandoverException.Problem;
 import io.pageferry.guest.linux.Descriptor;
+import io.pageferry.guest.linux.Errno;
+import io.pageferry.guest.linux.LinuxException;
 import io.pageferry.guest.linux.LinuxFile;
 import io.pageferry.guest.linux.MemoryMapping;
 import io.pageferry.guest.linux.UnixConnection;
 import io.pageferry.guest.linux.Userfaultfd;
+import io.pageferry.guest.linux.Userfaultfd.Watch;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.charset.StandardCharsets;
@@ -128,6 +131,53 @@ class HandoverListenerTest {
         await().until(handover::guestGone);
       }
     }
+  }
+
+  /** Whether what the guest registered is free again after its handover was refused. */
+  private boolean freeAfterRefusal(boolean first) throws Exception {
+    try (HandoverListener listener = HandoverListener.bind(socket());
+        LinuxFile file = LinuxFile.inMemory("guest");
+        Userfaultfd sent = Userfaultfd.open();
+        Userfaultfd stray = Userfaultfd.open();
+        Userfaultfd probe = Userfaultfd.open()) {
+      file.setSize(1 << 20);
+      try (MemoryMapping memory = file.map(1 << 20, true);
+          UnixConnection guest = UnixConnection.connect(socket())) {
+        sent.enable(Userfaultfd.missingFeatures(false));
+        sent.register(memory.address(), memory.bytes(), Watch.MISSING);
+        byte[] message =
+            new HandoverMessage(
+                    List.of(new MappedRegion(memory.address(), memory.bytes(), 0, 4096)))
+                .encode();
+        guest.send(message, List.of(sent.descriptor(), stray.descriptor()), TIMEOUT);
+        HandoverException refused =
+            Objects.requireNonNull(
+                catchThrowableOfType(
+                    HandoverException.class,
+                    () -> {
+                      if (first) {
+                        listener.accept(TIMEOUT);
+                      } else {
+                        listener.acceptAgain(TIMEOUT);
+                      }
+                    }));
+        assertThat(refused.problem()).isEqualTo(Problem.SEVERAL_DESCRIPTORS);
+        probe.enable(Userfaultfd.missingFeatures(false));
+        try {
+          probe.register(memory.address(), memory.bytes(), Watch.MISSING);
+          return true;
+        } catch (LinuxException busy) {
+          assertThat(busy.errno()).isEqualTo(Errno.EBUSY);
+          return false;
+        }
+      }
+    }
+  }
+
+  @Test
+  void aRefusedHandoverIsTakenOffTheMemoryUnlessItWasServedBefore() throws Exception {
+    assertThat(freeAfterRefusal(true)).isTrue();
+    assertThat(freeAfterRefusal(false)).isFalse();
   }
 
   @Test
