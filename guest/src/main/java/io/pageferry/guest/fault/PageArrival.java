@@ -158,9 +158,10 @@ final class PageArrival {
     int region = piece.region();
     return switch (errno) {
       case Errno.EEXIST -> {
+        // Woken first: with the last page settled, the guest may be let go of at any moment.
+        userfaultfd.wake(piece.addressOf(page), count * PAGE);
         guest.settle(region, page, count);
         guest.counters.duplicates.add(count);
-        userfaultfd.wake(piece.addressOf(page), count * PAGE);
         guest.waiting.take(region, page, count, served);
         yield count;
       }
@@ -181,8 +182,8 @@ final class PageArrival {
 
   private IOException failed(int errno) {
     return new IOException(
-        ("a page cannot be put into the memory of the guest's process %d (%s); what it touches there "
-                + " waits")
+        ("a page cannot be put into the memory of the guest's process %d (%s); what it touches"
+                + " there  waits")
             .formatted(guest.handover.pid(), Errno.describe(errno)));
   }
 

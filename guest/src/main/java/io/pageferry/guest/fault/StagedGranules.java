@@ -1,6 +1,7 @@
 package io.pageferry.guest.fault;
 
 import io.pageferry.guest.image.ImageRegion;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
@@ -8,6 +9,7 @@ import java.util.BitSet;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +21,15 @@ import org.jspecify.annotations.Nullable;
 final class StagedGranules {
   private static final int PAGE = ImageRegion.PAGE_BYTES;
 
+  /**
+   * How much memory the huge pages may take of which only a part has come. A source sends one after
+   * the other, and whole what the guest waits for: it has no reason to begin more of them.
+   */
+  static final long MAX_BYTES = 256L << 20;
+
+  /** So many are allowed however large they are. */
+  private static final int MIN_GRANULES = 4;
+
   /** So many buffers are kept for the next granules. */
   private static final int SPARE = 8;
 
@@ -26,26 +37,38 @@ final class StagedGranules {
 
   /** One huge page. */
   static final class Granule {
-    private final MemorySegment content;
-    private final BitSet arrived = new BitSet();
-    private boolean landing;
+    /** Not before there is a page to put into it: zeros take no memory. */
+    private @Nullable MemorySegment content;
 
-    private Granule(MemorySegment content) {
-      this.content = content;
-    }
+    private final BitSet arrived = new BitSet();
+
+    /** Those that have arrived and are in the content, which is anything elsewhere. */
+    private final BitSet written = new BitSet();
+
+    private boolean landing;
 
     /** All of it; only for the thread that lands it. */
     MemorySegment content() {
-      return content;
+      return Objects.requireNonNull(content);
     }
   }
 
   private final MissingPages missing;
+  private final long maxBytes;
   private final Map<Key, Granule> open = new HashMap<>();
+
+  /** How many granules have their content here, to be landed or not. */
+  private int filled;
+
   private final Deque<MemorySegment> spare = new ArrayDeque<>();
 
   StagedGranules(MissingPages missing) {
+    this(missing, MAX_BYTES);
+  }
+
+  StagedGranules(MissingPages missing, long maxBytes) {
     this.missing = missing;
+    this.maxBytes = maxBytes;
   }
 
   /**
@@ -57,25 +80,21 @@ final class StagedGranules {
    * @param source their content; null for zeros
    * @param zeroPages how many, if they are zeros
    * @return the granule, now the caller's to land, if nothing of it is missing any more
+   * @throws IOException if parts of too many granules have come
    */
   synchronized @Nullable Granule add(
-      int region,
-      long firstPage,
-      int pages,
-      int at,
-      @Nullable MemorySegment source,
-      int zeroPages) {
-    Granule granule =
-        open.computeIfAbsent(new Key(region, firstPage), key -> new Granule(buffer(pages)));
+      int region, long firstPage, int pages, int at, @Nullable MemorySegment source, int zeroPages)
+      throws IOException {
+    Granule granule = open.computeIfAbsent(new Key(region, firstPage), key -> new Granule());
     if (granule.landing) {
       return null;
     }
     int count = source == null ? zeroPages : (int) (source.byteSize() / PAGE);
-    MemorySegment target = granule.content.asSlice((long) at * PAGE, (long) count * PAGE);
     if (source == null) {
-      target.fill((byte) 0);
+      granule.written.clear(at, at + count);
     } else {
-      target.copyFrom(source);
+      content(granule, pages).asSlice((long) at * PAGE, (long) count * PAGE).copyFrom(source);
+      granule.written.set(at, at + count);
     }
     granule.arrived.set(at, at + count);
     for (int i = granule.arrived.nextClearBit(0); i < pages; ) {
@@ -84,13 +103,28 @@ final class StagedGranules {
       }
       i = granule.arrived.nextClearBit(i + 1);
     }
-    // What was not sent is zero.
-    for (int i = granule.arrived.nextClearBit(0); i < pages; ) {
-      granule.content.asSlice((long) i * PAGE, PAGE).fill((byte) 0);
-      i = granule.arrived.nextClearBit(i + 1);
+    // What was sent as zeros, or not at all.
+    MemorySegment whole = content(granule, pages);
+    for (int i = granule.written.nextClearBit(0); i < pages; ) {
+      whole.asSlice((long) i * PAGE, PAGE).fill((byte) 0);
+      i = granule.written.nextClearBit(i + 1);
     }
     granule.landing = true;
     return granule;
+  }
+
+  private MemorySegment content(Granule granule, int pages) throws IOException {
+    MemorySegment content = granule.content;
+    if (content == null) {
+      if (filled >= Math.max(MIN_GRANULES, maxBytes / ((long) pages * PAGE))) {
+        throw new IOException(
+            "parts of more than %d huge pages have come, and none of them whole".formatted(filled));
+      }
+      content = buffer(pages);
+      granule.content = content;
+      filled++;
+    }
+    return content;
   }
 
   private MemorySegment buffer(int pages) {
@@ -114,9 +148,14 @@ final class StagedGranules {
   /** Forgets what has come of a granule, because it has landed or is no longer wanted. */
   synchronized void drop(int region, long firstPage, boolean landed) {
     Granule dropped = open.remove(new Key(region, firstPage));
+    MemorySegment content = dropped == null ? null : dropped.content;
+    if (dropped == null || content == null) {
+      return;
+    }
+    filled--;
     // A buffer that another thread may still be landing is left to the collector.
-    if (dropped != null && (landed || !dropped.landing) && spare.size() < SPARE) {
-      spare.push(dropped.content);
+    if ((landed || !dropped.landing) && spare.size() < SPARE) {
+      spare.push(content);
     }
   }
 

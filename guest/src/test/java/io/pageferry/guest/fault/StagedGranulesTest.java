@@ -2,6 +2,7 @@ package io.pageferry.guest.fault;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pageferry.guest.fault.StagedGranules.Granule;
 import java.io.IOException;
@@ -39,7 +40,7 @@ class StagedGranulesTest {
   }
 
   @Test
-  void isReadyWhenNothingIsMissing() {
+  void isReadyWhenNothingIsMissing() throws Exception {
     assertThat(staged.add(0, 16, PAGES, 6, pages(7, 8), 0)).isNull();
     assertThat(staged.add(0, 16, PAGES, 0, pages(1, 2, 3), 0)).isNull();
     assertThat(staged.add(0, 16, PAGES, 3, null, 2)).isNull();
@@ -61,7 +62,7 @@ class StagedGranulesTest {
   }
 
   @Test
-  void whatIsNotMissingIsZeroWhateverWasInTheBufferBefore() {
+  void whatIsNotMissingIsZeroWhateverWasInTheBufferBefore() throws Exception {
     Granule first = staged.add(0, 16, PAGES, 0, pages(1, 1, 1, 1, 1, 1, 1, 1), 0);
     assertThat(first).isNotNull();
     staged.drop(0, 16, true);
@@ -79,7 +80,7 @@ class StagedGranulesTest {
   }
 
   @Test
-  void whatTheGuestGaveBackIsForgotten() {
+  void whatTheGuestGaveBackIsForgotten() throws Exception {
     assertThat(staged.add(0, 16, PAGES, 0, pages(1, 2, 3, 4, 5, 6, 7), 0)).isNull();
     staged.drop(0, 16, false);
     assertThat(staged.size()).isZero();
@@ -93,5 +94,30 @@ class StagedGranulesTest {
       assertThat(next).isNotNull();
       assertThat(value(whole, 0)).isEqualTo(1);
     }
+  }
+
+  @Test
+  void zerosTakeNoMemoryAndPartsOfTooManyAreRefused() throws Exception {
+    StagedGranules few = new StagedGranules(missing, 5L * PAGES * PAGE);
+    missing.add(0, 0, 64);
+    for (int granule = 0; granule < 8; granule++) {
+      assertThat(few.add(0, (long) granule * PAGES, PAGES, 1, null, 3)).isNull();
+    }
+    for (int granule = 0; granule < 5; granule++) {
+      assertThat(few.add(0, (long) granule * PAGES, PAGES, 0, pages(7), 0)).isNull();
+    }
+    assertThatThrownBy(() -> few.add(0, 5 * PAGES, PAGES, 0, pages(7), 0))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("more than 5 huge pages");
+    Granule whole = few.add(0, 0, PAGES, 4, pages(5, 6, 7, 8), 0);
+    assertThat(whole).isNotNull();
+    if (whole != null) {
+      int[] expected = {7, 0, 0, 0, 5, 6, 7, 8};
+      for (int i = 0; i < PAGES; i++) {
+        assertThat(value(whole, i)).as("page %d", i).isEqualTo(expected[i]);
+      }
+    }
+    few.drop(0, 0, true);
+    assertThat(few.add(0, 5 * PAGES, PAGES, 0, pages(7), 0)).isNull();
   }
 }
