@@ -15,10 +15,16 @@ import org.jspecify.annotations.Nullable;
  *     own estimate, 0 for unknown
  * @param faultToken the fault channel's, if the target can do post-copy with this guest; else null,
  *     and the migration may not switch to it. Not copied: nobody may change it
+ * @param granulePages how many pages, from a multiple of it on, can be missing at the target only
+ *     all together, because its guest has them as one huge page; a power of two
  */
 @SuppressWarnings("ArrayRecordComponent") // equals, hashCode and toString are written out below
-public record Accepted(List<byte[]> joinTokens, long startCostMicros, byte @Nullable [] faultToken)
+public record Accepted(
+    List<byte[]> joinTokens, long startCostMicros, byte @Nullable [] faultToken, int granulePages)
     implements Message {
+  /** Huge pages of 1 GiB. */
+  public static final int MAX_GRANULE_PAGES = 1 << 18;
+
   public Accepted {
     joinTokens = List.copyOf(joinTokens);
     Bounds.check("number of join tokens", joinTokens.size(), 1, Limits.MAX_DATA_CHANNELS);
@@ -27,6 +33,15 @@ public record Accepted(List<byte[]> joinTokens, long startCostMicros, byte @Null
     if (faultToken != null) {
       Bounds.checkToken(faultToken);
     }
+    Bounds.check("pages of a granule", granulePages, 1, MAX_GRANULE_PAGES);
+    if (Integer.bitCount(granulePages) != 1) {
+      throw new IllegalArgumentException(granulePages + " pages of a granule are no power of two");
+    }
+  }
+
+  /** With a guest whose pages can be missing one by one. */
+  public Accepted(List<byte[]> joinTokens, long startCostMicros, byte @Nullable [] faultToken) {
+    this(joinTokens, startCostMicros, faultToken, 1);
   }
 
   /** Without post-copy. */
@@ -43,6 +58,7 @@ public record Accepted(List<byte[]> joinTokens, long startCostMicros, byte @Null
   public boolean equals(Object other) {
     return other instanceof Accepted that
         && startCostMicros == that.startCostMicros
+        && granulePages == that.granulePages
         && Arrays.deepEquals(joinTokens.toArray(), that.joinTokens.toArray())
         && Arrays.equals(faultToken, that.faultToken);
   }
@@ -50,13 +66,16 @@ public record Accepted(List<byte[]> joinTokens, long startCostMicros, byte @Null
   @Override
   public int hashCode() {
     return Objects.hash(
-        startCostMicros, Arrays.deepHashCode(joinTokens.toArray()), Arrays.hashCode(faultToken));
+        startCostMicros,
+        granulePages,
+        Arrays.deepHashCode(joinTokens.toArray()),
+        Arrays.hashCode(faultToken));
   }
 
   /** Leaves the tokens out: they must not get into a log. */
   @Override
   public String toString() {
-    return "Accepted[channels=%d, startCostMicros=%d, postcopy=%b]"
-        .formatted(joinTokens.size(), startCostMicros, faultToken != null);
+    return "Accepted[channels=%d, startCostMicros=%d, postcopy=%b, granulePages=%d]"
+        .formatted(joinTokens.size(), startCostMicros, faultToken != null, granulePages);
   }
 }

@@ -56,7 +56,8 @@ public final class MessageCodec {
       case Accepted m -> {
         byte[] faultToken = m.faultToken();
         out.writeLongLE(m.startCostMicros()).writeShortLE(m.joinTokens().size());
-        out.writeByte(faultToken == null ? 0 : 1).writeByte(0);
+        out.writeByte(faultToken == null ? 0 : 1);
+        out.writeByte(Integer.numberOfTrailingZeros(m.granulePages()));
         m.joinTokens().forEach(out::writeBytes);
         if (faultToken != null) {
           out.writeBytes(faultToken);
@@ -260,9 +261,14 @@ public final class MessageCodec {
     long startCostMicros = in.i64();
     int count = in.u16();
     boolean postcopy = in.bool();
-    in.zeros(1);
+    int granuleShift = in.u8();
+    Bounds.check(
+        "size of a granule",
+        granuleShift,
+        0,
+        Integer.numberOfTrailingZeros(Accepted.MAX_GRANULE_PAGES));
     List<byte[]> tokens = tokens(in, count);
-    return new Accepted(tokens, startCostMicros, postcopy ? token(in) : null);
+    return new Accepted(tokens, startCostMicros, postcopy ? token(in) : null, 1 << granuleShift);
   }
 
   private static DirtySummary dirtySummary(PayloadReader in) throws ProtocolException {

@@ -161,6 +161,7 @@ class MessageCodecTest {
     "OFFER, 16, 04, mode HYBRID without post-copy",
     "ACCEPTED, 8, 0000, join tokens 0",
     "ACCEPTED, 10, 02, neither yes nor no",
+    "ACCEPTED, 11, 13, size of a granule 19",
     "ROUND_BEGIN, 0, 00000000, round 0",
     "ROUND_BEGIN, 0, 00000080, out of range",
     "ROUND_BEGIN, 8, 00000000000000ff, dirty pages",

@@ -73,6 +73,9 @@ final class MessageSamples {
         new Sample(
             new Accepted(List.of(token(1)), 12_000, token(0xA5)),
             "e02e000000000000" + "0100" + "01" + "00" + "01".repeat(32) + "a5".repeat(32)),
+        new Sample(
+            new Accepted(List.of(token(1)), 12_000, token(0xA5), 512),
+            "e02e000000000000" + "0100" + "01" + "09" + "01".repeat(32) + "a5".repeat(32)),
         new Sample(new RoundBegin(2, true, 258), "02000000" + "01" + "000000" + "0201000000000000"),
         new Sample(new RoundEnd(2, 258), "02000000" + "00000000" + "0201000000000000"),
         new Sample(new RoundLanded(2, 258), "02000000" + "00000000" + "0201000000000000"),
