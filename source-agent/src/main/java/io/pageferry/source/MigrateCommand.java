@@ -10,8 +10,6 @@ import io.pageferry.agent.cli.StateOptions;
 import io.pageferry.agent.cli.TimeSpanConverter;
 import io.pageferry.agent.cli.TlsOptions;
 import io.pageferry.agent.cli.Version;
-import io.pageferry.agent.local.ControlReply;
-import io.pageferry.agent.local.ControlRequest;
 import io.pageferry.agent.local.ControlSocket;
 import io.pageferry.agent.report.MigrationReport;
 import io.pageferry.agent.report.ReportFile;
@@ -25,13 +23,9 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.Locale;
 import java.util.UUID;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import picocli.CommandLine.Command;
@@ -52,12 +46,6 @@ import picocli.CommandLine.TypeConversionException;
     description = "Moves a running guest to a target agent.")
 final class MigrateCommand implements Callable<ExitCode> {
   private static final Logger STORY = LogOutput.story("source");
-
-  /** How long a Ctrl-C waits for the guest to be put back before the process ends anyway. */
-  private static final Duration PUT_BACK = Duration.ofSeconds(30);
-
-  /** What an agent says that is asked about a migration of another one. */
-  static final String NOT_OURS = "this agent does not move that guest";
 
   @Spec private @Nullable CommandSpec spec;
 
@@ -255,52 +243,37 @@ final class MigrateCommand implements Callable<ExitCode> {
         new MigrationProgress(id, target.getHostString() + ":" + target.getPort());
     Cancellation cancellation = new Cancellation();
     SwitchWish wish = new SwitchWish();
-    CountDownLatch done = new CountDownLatch(1);
-    ExitCode[] exit = {ExitCode.FAILED};
-    Thread hook = Thread.ofPlatform().unstarted(() -> cancelAndWait(cancellation, done, exit));
-    Runtime.getRuntime().addShutdownHook(hook);
-    CommandFailure failure = null;
-    try (PeerConnector connector = new PeerConnector(transport());
-        ControlSocket _ =
-            ControlSocket.open(
-                settings.stateDirectory(),
-                "source",
-                request -> answer(request, progress, cancellation, wish));
-        SourceMetrics _ = SourceMetrics.serve(metrics, progress)) {
-      try (ProgressDisplay _ = ProgressDisplay.show(progress, logging.quiet())) {
-        new Migration(
-                id,
-                settings,
-                connector,
-                SourceAgent.INTRODUCTION,
-                tls.remembered(),
-                cancellation,
-                wish,
-                progress,
-                journal)
-            .run();
-      }
-      exit[0] = ExitCode.DONE;
-      finish(journal.report(MigrationReport.Outcome.COMPLETED, null));
-      return ExitCode.DONE;
-    } catch (CommandFailure e) {
-      exit[0] = e.exit();
-      writeReport(journal.report(Migration.outcome(e.exit()), e.sentence()));
-      failure = e;
-      throw e;
-    } catch (IOException e) {
-      failure =
-          new CommandFailure(
-              ExitCode.FAILED, e.getMessage() + "; nothing was changed, the guest runs on", e);
-      throw failure;
-    } finally {
-      if (!removeHook(hook)) {
-        // The hook ends the process as soon as it is told, before anybody else could say this.
-        if (failure != null) {
-          System.err.println("pageferry: " + failure.sentence());
+    try (SignalWatch signals = SignalWatch.over(cancellation)) {
+      try (PeerConnector connector = new PeerConnector(transport());
+          ControlSocket _ =
+              ControlSocket.open(
+                  settings.stateDirectory(),
+                  "source",
+                  new ControlDesk(progress, cancellation, wish));
+          SourceMetrics _ = SourceMetrics.serve(metrics, progress)) {
+        try (ProgressDisplay _ = ProgressDisplay.show(progress, logging.quiet())) {
+          new Migration(
+                  id,
+                  settings,
+                  connector,
+                  SourceAgent.INTRODUCTION,
+                  tls.remembered(),
+                  cancellation,
+                  wish,
+                  progress,
+                  journal)
+              .run();
         }
-        done.countDown();
-        awaitEnd();
+        signals.done();
+        finish(journal.report(MigrationReport.Outcome.COMPLETED, null));
+        return ExitCode.DONE;
+      } catch (CommandFailure e) {
+        writeReport(journal.report(Migration.outcome(e.exit()), e.sentence()));
+        throw signals.failed(e);
+      } catch (IOException e) {
+        throw signals.failed(
+            new CommandFailure(
+                ExitCode.FAILED, e.getMessage() + "; nothing was changed, the guest runs on", e));
       }
     }
   }
@@ -355,37 +328,6 @@ final class MigrateCommand implements Callable<ExitCode> {
     }
   }
 
-  private static ControlReply answer(
-      ControlRequest request,
-      MigrationProgress progress,
-      Cancellation cancellation,
-      SwitchWish wish) {
-    boolean ours = request.migration() == null || progress.migration().equals(request.migration());
-    List<io.pageferry.agent.local.MigrationStatus> status =
-        ours ? List.of(progress.status()) : List.of();
-    return switch (request.command()) {
-      case ControlRequest.STATUS -> ControlReply.done("source", progress.phase(), status);
-      case ControlRequest.CANCEL -> {
-        if (!ours) {
-          yield ControlReply.refused("source", NOT_OURS);
-        }
-        yield cancellation.request("'source cancel'")
-            ? ControlReply.done("source", "cancelling", status)
-            : ControlReply.refused("source", cancellation.refusal());
-      }
-      case ControlRequest.POSTCOPY -> {
-        if (!ours) {
-          yield ControlReply.refused("source", NOT_OURS);
-        }
-        String refusal = wish.request();
-        yield refusal == null
-            ? ControlReply.done("source", "switching to post-copy", status)
-            : ControlReply.refused("source", refusal);
-      }
-      default -> ControlReply.refused("source", "unknown command " + request.command());
-    };
-  }
-
   private void finish(MigrationReport report) {
     writeReport(report);
     if (!logging.quiet()) {
@@ -394,55 +336,16 @@ final class MigrateCommand implements Callable<ExitCode> {
   }
 
   private void writeReport(MigrationReport report) {
-    if (json == null) {
-      return;
+    if (json != null) {
+      writeReport(json, report);
     }
+  }
+
+  static void writeReport(Path file, MigrationReport report) {
     try {
-      ReportFile.write(json, report);
+      ReportFile.write(file, report);
     } catch (IOException e) {
-      STORY.warn("The report could not be written to {}: {}.", json, e.getMessage());
-    }
-  }
-
-  /**
-   * Runs when the process is told to end (Ctrl-C, TERM). The virtual machine waits for this hook,
-   * so the driver gets to put the guest back; the exit code is the migration's, not the signal's.
-   */
-  private static void cancelAndWait(
-      Cancellation cancellation, CountDownLatch done, ExitCode[] exit) {
-    boolean asked = cancellation.request("a signal");
-    if (!asked) {
-      STORY.warn("T{}.", cancellation.refusal().substring(1));
-    }
-    try {
-      boolean ended;
-      do {
-        ended = done.await(PUT_BACK.toMillis(), TimeUnit.MILLISECONDS);
-      } while (!ended && cancellation.serving());
-      // The link was lost meanwhile: the attempts to restore it end, and it is said how to go on.
-      if (!ended && !asked && cancellation.request("a signal")) {
-        ended = done.await(PUT_BACK.toMillis(), TimeUnit.MILLISECONDS);
-      }
-      if (ended) {
-        Runtime.getRuntime().halt(exit[0].code());
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  /** Returns false if the hook runs already, and waits for us. */
-  private static boolean removeHook(Thread hook) {
-    try {
-      return Runtime.getRuntime().removeShutdownHook(hook);
-    } catch (IllegalStateException e) {
-      return false;
-    }
-  }
-
-  private static void awaitEnd() {
-    while (true) {
-      LockSupport.park();
+      STORY.warn("The report could not be written to {}: {}.", file, e.getMessage());
     }
   }
 }

@@ -71,6 +71,9 @@ final class Migration {
   /** Of what was sent; the driver's, null before there is a connection. */
   private @Nullable ImageDigest digest;
 
+  /** Whether the target has heard, as far as can be known, that the guest stays here. */
+  private boolean told;
+
   /** Whether, after post-copy, the target has something else than what is here. */
   private boolean differs;
 
@@ -252,7 +255,15 @@ final class Migration {
         new RoundSender(
             link, guest.image(), guest::gone, sent, pacer, settings.compress(), progress)) {
       Course course =
-          new Course(guest, ledger, link, sent, rounds, pacer, accepted.faultToken() != null);
+          new Course(
+              guest,
+              ledger,
+              link,
+              sent,
+              rounds,
+              pacer,
+              accepted.faultToken() != null,
+              accepted.granulePages());
       Switchover.Parts parts =
           switch (settings.mode()) {
             case STOP_AND_COPY -> stopAndCopy(course);
@@ -269,6 +280,7 @@ final class Migration {
    * What one attempt to move the guest works with.
    *
    * @param mayPostcopy whether the target is ready for it
+   * @param granulePages in what portions pages can be missing there
    */
   private record Course(
       SourceGuest guest,
@@ -277,7 +289,8 @@ final class Migration {
       ImageDigest digest,
       RoundSender rounds,
       Pacer pacer,
-      boolean mayPostcopy) {}
+      boolean mayPostcopy,
+      int granulePages) {}
 
   private Switchover.Parts stopAndCopy(Course course) throws IOException, InterruptedException {
     describe(course, "all of it while the guest stands still");
@@ -306,7 +319,7 @@ final class Migration {
             ? SwitchedBy.PLAN
             : result.switchedBy();
     if (early != null) {
-      UnsentPages unsent = new UnsentPages(guest.regionPages());
+      UnsentPages unsent = new UnsentPages(guest.regionPages(), course.granulePages());
       dirty.drainTo(unsent::mark);
       return postCopy(course, result.rounds() + 1, unsent, tracker::collect, early);
     }
@@ -447,7 +460,7 @@ final class Migration {
         && state != LedgerState.SERVING
         && state != LedgerState.COMPLETED) {
       Verdict verdict = verdict(failure, guest, ledger);
-      link.abort(verdict.reason(), verdict.sentence());
+      told = link.abort(verdict.reason(), verdict.sentence());
     }
   }
 
@@ -511,8 +524,30 @@ final class Migration {
       case COMPLETED -> STORY.warn("The guest has moved; saying goodbye failed.", failure);
       case HANDED_OVER -> settleOwnership(failure, guest, ledger);
       case SERVING -> serveOn(failure, guest, ledger);
-      default -> throw Retreat.putBack(guest, ledger, verdict(failure, guest, ledger), failure);
+      default -> throw putBack(failure, guest, ledger);
     }
+  }
+
+  private CommandFailure putBack(Exception failure, SourceGuest guest, OwnershipLedger ledger) {
+    boolean unheard =
+        ledger.current() == LedgerState.PAUSED
+            && !told
+            && !(failure instanceof PeerAbortedException);
+    CommandFailure ended = Retreat.putBack(guest, ledger, verdict(failure, guest, ledger), failure);
+    if (unheard) {
+      // It may be ready, and then keeps the guest's memory for as long as a word may come.
+      try {
+        settlement(ledger).withdraw(id, Settlement.WITHDRAWAL);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+    return ended;
+  }
+
+  private Settlement settlement(OwnershipLedger ledger) {
+    return new Settlement(
+        connector, settings.target(), ledger.fields().more().getOrDefault(PEER_NAME, ""), agent);
   }
 
   private void settleOwnership(Exception failure, SourceGuest guest, OwnershipLedger ledger)
@@ -524,13 +559,7 @@ final class Migration {
     progress.phase("settling ownership");
     Optional<LedgerState> settled;
     try {
-      settled =
-          new Settlement(
-                  connector,
-                  settings.target(),
-                  ledger.fields().more().getOrDefault(PEER_NAME, ""),
-                  agent)
-              .settle(ledger, settings.settleFor());
+      settled = settlement(ledger).settle(ledger, settings.settleFor());
     } catch (InterruptedException | IOException e) {
       failure.addSuppressed(e);
       settled = Optional.empty();

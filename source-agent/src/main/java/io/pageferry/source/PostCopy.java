@@ -98,9 +98,9 @@ final class PostCopy implements AutoCloseable {
     try {
       link.data().forEach(PeerChannel::keepUnsentSmall);
       plan.tellFirst(claimHoles());
-      pushed = rounds.push(round, plan, this::watch);
+      pushed = rounds.push(round, plan, this::requireOpen);
       while (unsent.count() > 0) {
-        watch();
+        requireOpen();
         Thread.sleep(WATCH_MILLIS);
       }
     } catch (IOException | InterruptedException | RuntimeException e) {
@@ -126,7 +126,10 @@ final class PostCopy implements AutoCloseable {
     return link.await(Settled.class, COMPARISON);
   }
 
-  private void watch() throws IOException, InterruptedException {
+  /**
+   * @throws IOException if the target cannot be reached on one of the channels any more
+   */
+  void requireOpen() throws IOException, InterruptedException {
     link.requireOpen();
     try {
       service.requireOpen();

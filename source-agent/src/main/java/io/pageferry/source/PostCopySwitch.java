@@ -88,7 +88,8 @@ final class PostCopySwitch {
 
     postcopy.answer();
     link.send(new Switch(round, unsent.count()));
-    link.await(Prepared.class, Switchover.PREPARATION);
+    // The device state may touch pages that are here: without their channels it never gets them.
+    link.await(Prepared.class, Switchover.PREPARATION, postcopy::requireOpen);
     HoldPoint.reached("prepared");
     cancellation.passPointOfNoReturn();
     ledger.record(LedgerState.HANDED_OVER);

@@ -25,8 +25,11 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /** {@code pageferry source recover}: takes up what an agent left when it ended too early. */
 @Command(
@@ -44,6 +47,8 @@ import picocli.CommandLine.Parameters;
 final class RecoverCommand implements Callable<ExitCode> {
   private static final Logger STORY = LogOutput.story("source");
 
+  @Spec private @Nullable CommandSpec spec;
+
   @Parameters(
       index = "0",
       arity = "0..1",
@@ -60,6 +65,14 @@ final class RecoverCommand implements Callable<ExitCode> {
           "How long to try to reach the target; in post-copy at least the migration's"
               + " --recover-for (default: ${DEFAULT-VALUE}).")
   private Duration settleFor = Duration.ZERO;
+
+  @Option(
+      names = "--json",
+      paramLabel = "FILE",
+      description =
+          "Write the report of what is sent here; with an ID, and only of a guest that still waits"
+              + " for pages.")
+  private @Nullable Path json;
 
   @Option(
       names = "--force",
@@ -87,6 +100,9 @@ final class RecoverCommand implements Callable<ExitCode> {
 
   @Override
   public ExitCode call() throws CommandFailure {
+    if (json != null && migration == null && spec != null) {
+      throw new ParameterException(spec.commandLine(), "--json needs the migration's ID");
+    }
     PrivateFolder.sweep();
     List<UUID> chosen = migration == null ? waiting() : List.of(migration);
     if (chosen.isEmpty() && !unattended) {
@@ -97,14 +113,10 @@ final class RecoverCommand implements Callable<ExitCode> {
     for (UUID id : chosen) {
       try (OwnershipLedger ledger =
           OwnershipLedger.open(state.directory(), LedgerSide.SOURCE, id)) {
-        STORY.info("{}", new Recovery(ledger, tls, settleFor, force, logging.quiet()).run());
+        STORY.info("{}", new Recovery(ledger, tls, settleFor, force, logging.quiet(), json).run());
         stayed |= ledger.current() != LedgerState.COMPLETED;
       } catch (LedgerException e) {
-        String what =
-            unattended && e.problem() == LedgerException.Problem.MISSING
-                ? "the migration had not begun, and its guest was not touched"
-                : sentence(e);
-        first = worse(first, new CommandFailure(ExitCode.FAILED, what, e));
+        first = worse(first, unopened(e));
       } catch (CommandFailure e) {
         first = worse(first, e);
       }
@@ -113,6 +125,16 @@ final class RecoverCommand implements Callable<ExitCode> {
       throw first;
     }
     return unattended && stayed ? ExitCode.FAILED : ExitCode.DONE;
+  }
+
+  private CommandFailure unopened(LedgerException e) {
+    if (e.problem() != LedgerException.Problem.MISSING) {
+      return new CommandFailure(ExitCode.FAILED, sentence(e), e);
+    }
+    return unattended
+        ? new CommandFailure(
+            ExitCode.FAILED, "the migration had not begun, and its guest was not touched", e)
+        : new CommandFailure(ExitCode.USAGE, sentence(e), e);
   }
 
   /** The one that is reported; any other is logged here. */

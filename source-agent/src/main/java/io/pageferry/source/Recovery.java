@@ -10,6 +10,9 @@ import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.agent.local.ControlSocket;
+import io.pageferry.agent.report.MigrationReport;
+import io.pageferry.agent.report.MigrationReport.Outcome;
 import io.pageferry.guest.control.GuestStatus;
 import io.pageferry.guest.control.QmpControl;
 import io.pageferry.guest.description.Afterwards;
@@ -46,19 +49,27 @@ final class Recovery {
   private final Duration settleFor;
   private final boolean force;
   private final boolean quiet;
+  private final @Nullable Path json;
 
   /**
    * @param settleFor how long to ask the target
    * @param force whether the guest is resumed here without the target's word
    * @param quiet whether no progress is shown
+   * @param json where the report goes of a guest that still got pages
    */
   Recovery(
-      OwnershipLedger ledger, TlsOptions tls, Duration settleFor, boolean force, boolean quiet) {
+      OwnershipLedger ledger,
+      TlsOptions tls,
+      Duration settleFor,
+      boolean force,
+      boolean quiet,
+      @Nullable Path json) {
     this.ledger = ledger;
     this.tls = tls;
     this.settleFor = settleFor;
     this.force = force;
     this.quiet = quiet;
+    this.json = json;
   }
 
   /**
@@ -72,7 +83,11 @@ final class Recovery {
           ledger.record(LedgerState.FAILED);
           yield "Guest %s was not paused and runs on here.".formatted(guestName());
         }
-        case PAUSED -> putBack("had not been handed over");
+        case PAUSED -> {
+          String done = putBack("had not been handed over");
+          withdraw();
+          yield done;
+        }
         case RECLAIMED -> putBack("was given back by the target");
         case HANDED_OVER -> settle();
         case SERVING -> serve();
@@ -86,6 +101,24 @@ final class Recovery {
       };
     } catch (IOException e) {
       throw open(String.valueOf(e.getMessage()), e);
+    }
+  }
+
+  /** The target may still wait for a word of the agent that is no more. */
+  private void withdraw() {
+    String peerName = ledger.fields().more().get(Migration.PEER_NAME);
+    if (peerName == null) {
+      return;
+    }
+    InetSocketAddress target = new AddressConverter().convert(peer());
+    try (PeerConnector connector =
+        new PeerConnector(tls.clientSettings(target, STORY, ledger.fields().more()))) {
+      new Settlement(connector, target, peerName, SourceAgent.INTRODUCTION)
+          .withdraw(ledger.migration(), Settlement.WITHDRAWAL);
+    } catch (CommandFailure e) {
+      STORY.debug("the target cannot be told that the guest stays here", e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -130,42 +163,74 @@ final class Recovery {
     try (PeerConnector connector =
         new PeerConnector(tls.clientSettings(target, STORY, ledger.fields().more()))) {
       return serve(connector, target);
-    } catch (InterruptedException e) {
-      throw waiting("the recovery was interrupted", e);
     }
   }
 
-  /** The guest runs on the target and its missing pages are in the image of the one paused here. */
-  private String serve(PeerConnector connector, InetSocketAddress target)
-      throws CommandFailure, InterruptedException {
+  /**
+   * The guest runs on the target and its missing pages are in the image of the one paused here.
+   * Meanwhile this process is like the one that moved the guest to everybody: it can be asked where
+   * it is, and a signal does not end it while the guest needs it.
+   */
+  private String serve(PeerConnector connector, InetSocketAddress target) throws CommandFailure {
+    MigrationProgress progress = new MigrationProgress(ledger.migration(), peer());
+    MigrationJournal journal =
+        new MigrationJournal(ledger.migration(), MigrationMode.POSTCOPY, Version.number());
+    Cancellation cancellation = new Cancellation();
+    cancellation.drivenBy(Thread.currentThread());
+    SwitchWish wish = new SwitchWish();
+    wish.refuse("it is in post-copy already");
+    try (SignalWatch signals = SignalWatch.over(cancellation)) {
+      try (ControlSocket _ =
+          ControlSocket.open(
+              ledger.stateDirectory(), "source", new ControlDesk(progress, cancellation, wish))) {
+        bringPages(connector, target, cancellation, progress, journal);
+        String done = release();
+        signals.done();
+        report(journal.report(Outcome.COMPLETED, null));
+        return done;
+      } catch (CommandFailure e) {
+        report(journal.report(Migration.outcome(e.exit()), e.sentence()));
+        throw signals.failed(e);
+      } catch (IOException e) {
+        throw signals.failed(waiting(String.valueOf(e.getMessage()), e));
+      }
+    }
+  }
+
+  private void bringPages(
+      PeerConnector connector,
+      InetSocketAddress target,
+      Cancellation cancellation,
+      MigrationProgress progress,
+      MigrationJournal journal)
+      throws CommandFailure, IOException {
     GuestDescription description = description();
     requireStill(description);
     try (GuestImage image = GuestImage.openExisting(description);
-        ImageDigest digest = new ImageDigest(ImageReread.layout(image.regions()))) {
-      MigrationProgress progress = new MigrationProgress(ledger.migration(), peer());
-      progress.guest(guestName(), image.regions().stream().mapToLong(ImageRegion::pages).sum());
-      MigrationJournal journal =
-          new MigrationJournal(ledger.migration(), MigrationMode.POSTCOPY, Version.number());
+        ImageDigest digest = new ImageDigest(ImageReread.layout(image.regions()));
+        ProgressDisplay _ = ProgressDisplay.show(progress, quiet)) {
+      long pages = image.regions().stream().mapToLong(ImageRegion::pages).sum();
+      progress.guest(guestName(), pages);
+      journal.guest(guestName(), pages * ImageRegion.PAGE_BYTES);
       Resumption resumption =
           new Resumption(
               connector,
               target,
               ledger.fields().more().getOrDefault(Migration.PEER_NAME, ""),
               SourceAgent.INTRODUCTION,
-              new Cancellation(),
+              cancellation,
               progress,
               journal);
       // What an earlier agent sent is not known here, but nothing has changed since.
       Resumption.Remains remains =
           new Resumption.Remains(ledger, image, digest, () -> ImageReread.digest(image));
-      Optional<Settled> settled;
-      try (ProgressDisplay _ = ProgressDisplay.show(progress, quiet)) {
-        settled =
-            resumption.run(
-                remains,
-                PostCopyFields.manner(ledger.fields()),
-                PostCopyFields.recoverFor(ledger.fields(), settleFor));
-      }
+      Optional<Settled> settled =
+          resumption.run(
+              remains,
+              PostCopyFields.manner(ledger.fields()),
+              PostCopyFields.recoverFor(ledger.fields(), settleFor));
+      progress.phase("completed");
+      settled.ifPresentOrElse(journal::settled, journal::settled);
       if (settled.isPresent() && settled.get().comparison() == Comparison.DIFFERENT) {
         Migration.markReleased(ledger);
         throw new CommandFailure(
@@ -174,7 +239,6 @@ final class Recovery {
                     .formatted(peer(), guestName())
                 + " still does, and the copy here was kept and stays paused");
       }
-      return release();
     } catch (GuestEndedThereException e) {
       closeEnded(ledger);
       throw new CommandFailure(
@@ -183,8 +247,16 @@ final class Recovery {
                   .formatted(guestName(), peer(), e.getMessage())
               + " as it was when it left, was kept and stays paused",
           e);
-    } catch (IOException e) {
-      throw waiting(String.valueOf(e.getMessage()), e);
+    } catch (InterruptedException e) {
+      throw waiting("the attempts to reach it were called off", e);
+    } finally {
+      cancellation.ignoreFromNowOn();
+    }
+  }
+
+  private void report(MigrationReport report) {
+    if (json != null) {
+      MigrateCommand.writeReport(json, report);
     }
   }
 

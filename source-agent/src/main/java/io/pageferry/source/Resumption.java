@@ -120,6 +120,7 @@ final class Resumption {
           "%s is %s now, the guest was handed to %s"
               .formatted(target, link.peer().name(), peerName));
     }
+    journal.peer(link.peer());
     link.send(new OwnershipQuery(remains.ledger().migration()));
     OwnershipState state = link.await(Ownership.class, TargetLink.ANSWER).state();
     return switch (state) {

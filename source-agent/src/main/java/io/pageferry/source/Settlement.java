@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.UUID;
 import org.slf4j.Logger;
 
 /**
@@ -23,10 +24,16 @@ import org.slf4j.Logger;
  * guest there any more and it may be resumed here. A target that has never heard of the migration
  * is not believed: it may be another machine, or one whose ledger was lost together with the proof.
  *
+ * <p>Where this side has not written HANDED_OVER there is no question, and the target is only told.
+ *
  * <p>Threading: the driver thread.
  */
 final class Settlement {
   private static final Logger STORY = LogOutput.story("source");
+
+  /** How long the target is tried to be told of a guest that stays; the command ends that later. */
+  static final Duration WITHDRAWAL = Duration.ofSeconds(3);
+
   private static final long RETRY_MILLIS = 500;
 
   private final PeerConnector connector;
@@ -89,6 +96,46 @@ final class Settlement {
       Thread.sleep(RETRY_MILLIS);
     } while (System.nanoTime() - end < 0);
     return Optional.empty();
+  }
+
+  /**
+   * Tells the target, which may be ready and wait for this side's word, that none will come: the
+   * guest has stayed here, which this side's ledger says. A courtesy that frees the target's memory
+   * at once; a target that cannot be told gives up by itself.
+   *
+   * @param limit for all of it
+   */
+  void withdraw(UUID migration, Duration limit) throws InterruptedException {
+    Thread telling =
+        Thread.ofVirtual().name("withdrawal").start(() -> tellUntilInterrupted(migration));
+    if (!telling.join(limit)) {
+      telling.interrupt();
+      STORY.info("{} could not be told that the guest stays here; it finds out by itself.", target);
+    }
+  }
+
+  private void tellUntilInterrupted(UUID migration) {
+    try {
+      while (!tell(migration)) {
+        Thread.sleep(RETRY_MILLIS);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private boolean tell(UUID migration) throws InterruptedException {
+    try (TargetLink link = TargetLink.connect(connector, target, agent)) {
+      if (link.peer().name().equals(peerName)) {
+        link.send(new Reclaim(migration));
+        OwnershipState state = link.await(Ownership.class, TargetLink.ANSWER).state();
+        STORY.info("{} was told that the guest stays here, and says {}.", peerName, state);
+      }
+      return true;
+    } catch (IOException e) {
+      STORY.debug("telling {} that the guest stays here", target, e);
+      return false;
+    }
   }
 
   private static OwnershipState ask(TargetLink link, OwnershipLedger ledger)

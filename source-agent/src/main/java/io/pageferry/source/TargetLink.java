@@ -56,6 +56,9 @@ final class TargetLink implements AutoCloseable {
   /** How long the reason for a broken data channel may take to arrive on the control channel. */
   private static final Duration EXPLANATION = Duration.ofSeconds(1);
 
+  /** How often the other channels are looked after while the control channel is silent. */
+  private static final Duration LOOK = Duration.ofMillis(50);
+
   private final PeerConnector connector;
   private final InetSocketAddress target;
   private final PeerChannel control;
@@ -149,7 +152,7 @@ final class TargetLink implements AutoCloseable {
   private static void join(PeerChannel channel, Hello hello)
       throws IOException, InterruptedException {
     channel.send(hello);
-    Message answer = receive(channel, ANSWER);
+    Message answer = receive(channel, ANSWER, () -> {});
     if (!(answer instanceof Welcome)) {
       throw new ProtocolException(
           AbortReason.PROTOCOL_VIOLATION,
@@ -239,8 +242,20 @@ final class TargetLink implements AutoCloseable {
    */
   <T extends Message> T await(Class<T> type, Duration limit)
       throws IOException, InterruptedException {
+    return await(type, limit, () -> {});
+  }
+
+  /** Looks after what an answer depends on besides the control channel. */
+  interface Watch {
+    /** Called while nothing comes; throws if the answer is waited for in vain. */
+    void look() throws IOException, InterruptedException;
+  }
+
+  /** As the other; ends also when the watch does. */
+  <T extends Message> T await(Class<T> type, Duration limit, Watch watch)
+      throws IOException, InterruptedException {
     while (true) {
-      Message message = receive(control, limit);
+      Message message = receive(control, limit, watch);
       conversation.received(message);
       if (type.isInstance(message)) {
         return type.cast(message);
@@ -253,16 +268,23 @@ final class TargetLink implements AutoCloseable {
     }
   }
 
-  private static Message receive(PeerChannel channel, Duration limit)
+  private static Message receive(PeerChannel channel, Duration limit, Watch watch)
       throws IOException, InterruptedException {
-    try {
-      return channel.receive(limit);
-    } catch (TimeoutException e) {
-      throw new PeerLostException(
-          PeerLostException.Kind.SILENT,
-          "%s did not answer within %d s"
-              .formatted(channel.peer().hostAndPort(), limit.toSeconds()),
-          e);
+    long end = System.nanoTime() + limit.toNanos();
+    while (true) {
+      long left = end - System.nanoTime();
+      try {
+        return channel.receive(Duration.ofNanos(Math.clamp(left, 0, LOOK.toNanos())));
+      } catch (TimeoutException e) {
+        if (left <= 0) {
+          throw new PeerLostException(
+              PeerLostException.Kind.SILENT,
+              "%s did not answer within %d s"
+                  .formatted(channel.peer().hostAndPort(), limit.toSeconds()),
+              e);
+        }
+        watch.look();
+      }
     }
   }
 
@@ -284,11 +306,17 @@ final class TargetLink implements AutoCloseable {
     }
   }
 
-  /** Tells the target that the migration is off; does nothing where it cannot be told any more. */
-  void abort(AbortReason reason, String sentence) {
-    if (control.isOpen()) {
+  /**
+   * Tells the target that the migration is off.
+   *
+   * @return whether it could be told
+   */
+  boolean abort(AbortReason reason, String sentence) {
+    boolean open = control.isOpen();
+    if (open) {
       control.send(new Abort(reason, sentence));
     }
+    return open;
   }
 
   @Override

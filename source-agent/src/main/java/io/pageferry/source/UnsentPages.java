@@ -22,6 +22,7 @@ final class UnsentPages {
 
   private final long[][] words;
   private final long[] pages;
+  private final long granule;
   private final AtomicLong count = new AtomicLong();
 
   /**
@@ -30,6 +31,17 @@ final class UnsentPages {
    * @param regionPages the size of each region in pages
    */
   UnsentPages(long[] regionPages) {
+    this(regionPages, 1);
+  }
+
+  /**
+   * As the other, for a target whose guest has huge pages, of which a part cannot be missing.
+   *
+   * @param granulePages so many pages, from a multiple of it on, are marked together; a power of
+   *     two
+   */
+  UnsentPages(long[] regionPages, int granulePages) {
+    granule = granulePages;
     pages = regionPages.clone();
     words = new long[pages.length][];
     for (int region = 0; region < pages.length; region++) {
@@ -37,13 +49,13 @@ final class UnsentPages {
     }
   }
 
-  /** Adds pages; those that are marked already are not counted again. */
+  /** Adds pages, in whole granules; those that are marked already are not counted again. */
   void mark(int region, long firstPage, long runPages) {
     mark(region, firstPage, runPages, (of, first, pagesOfRun) -> {});
   }
 
   /**
-   * Adds pages.
+   * Adds pages, in whole granules.
    *
    * @param fresh gets the runs of those that were not marked before
    */
@@ -52,10 +64,14 @@ final class UnsentPages {
       throw new IndexOutOfBoundsException(
           "pages %d+%d of region %d".formatted(firstPage, runPages, region));
     }
+    if (runPages == 0) {
+      return;
+    }
     long[] bits = words[region];
-    long end = firstPage + runPages;
+    long begin = firstPage & -granule;
+    long end = Math.min(pages[region], (firstPage + runPages + granule - 1) & -granule);
     Joined runs = new Joined(region, fresh);
-    for (long page = firstPage; page < end; page = nextWord(page)) {
+    for (long page = begin; page < end; page = nextWord(page)) {
       int word = (int) (page >>> 6);
       long added = mask(page, end) & ~bits[word];
       bits[word] |= added;

@@ -94,7 +94,7 @@ class RecoveryTest {
 
   private String recover() throws Exception {
     try (OwnershipLedger ledger = OwnershipLedger.open(folder, LedgerSide.SOURCE, migration)) {
-      return new Recovery(ledger, new TlsOptions(), Duration.ZERO, false, true).run();
+      return new Recovery(ledger, new TlsOptions(), Duration.ZERO, false, true, null).run();
     }
   }
 

@@ -15,10 +15,13 @@ import io.pageferry.protocol.channel.PeerConnector;
 import io.pageferry.protocol.channel.PeerIdentity;
 import io.pageferry.protocol.channel.TransportSettings;
 import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.ChannelRole;
 import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.OwnershipState;
 import io.pageferry.protocol.message.PageRequest;
+import io.pageferry.protocol.message.Prepared;
+import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.page.ImageDigest;
 import java.io.IOException;
@@ -234,6 +237,31 @@ class ResumptionTest {
         .isInstanceOf(InterruptedException.class);
     impatient.join();
     assertThat(ledger.current()).isEqualTo(LedgerState.SERVING);
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = ChannelRole.class,
+      names = {"DATA", "FAULT"})
+  void anAnswerThatNeedsPagesIsNotWaitedForWithoutTheirChannels(ChannelRole lost) throws Exception {
+    UnsentPages unsent = new UnsentPages(new long[] {PAGES});
+    try (TargetLink link = TargetLink.connect(connector, target.address(), "test-source")) {
+      int round =
+          link.resume(
+              ledger.migration(),
+              List.of(new RegionOffer("ram", PAGES * 4096L)),
+              unsent,
+              "test-source");
+      PostCopy.Manner manner = new PostCopy.Manner(PushMode.NONE, new Pacer(0), false);
+      try (PostCopy postcopy =
+          new PostCopy(link, round, image, digest, unsent, manner, progress, journal)) {
+        postcopy.answer();
+        target.drop(lost);
+        assertThatThrownBy(() -> link.await(Prepared.class, LIMIT, postcopy::requireOpen))
+            .isInstanceOf(IOException.class)
+            .hasMessageNotContaining("did not answer");
+      }
+    }
   }
 
   @Test

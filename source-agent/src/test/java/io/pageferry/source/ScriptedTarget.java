@@ -41,6 +41,9 @@ import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -56,6 +59,7 @@ final class ScriptedTarget implements AutoCloseable {
   private final PeerAcceptor acceptor = new PeerAcceptor(TransportSettings.plaintext());
   private final InetSocketAddress address;
   private final ConcurrentLinkedQueue<PeerChannel> open = new ConcurrentLinkedQueue<>();
+  private final Map<ChannelRole, PeerChannel> latest = new ConcurrentHashMap<>();
   private final ImageDigest digest;
   private final ImageDigest.Stripe stripe;
 
@@ -108,9 +112,15 @@ final class ScriptedTarget implements AutoCloseable {
     return List.copyOf(answered);
   }
 
+  /** One connection ends, and no other. */
+  void drop(ChannelRole role) {
+    Objects.requireNonNull(latest.get(role)).close();
+  }
+
   private void greet(PeerChannel channel) {
     try {
       Hello hello = (Hello) channel.receive(LIMIT);
+      latest.put(hello.role(), channel);
       channel.send(new Welcome(1, Capabilities.CURRENT, Limits.CURRENT, "test-target"));
       if (hello.role() == ChannelRole.CONTROL) {
         converse(channel);

@@ -156,6 +156,32 @@ class SettlementTest {
     assertThat(settle(PeerIdentity.PLAINTEXT)).contains(LedgerState.COMPLETED);
   }
 
+  private void withdraw(String peerName, Duration limit) throws Exception {
+    new Settlement(connector, target, peerName, "test-source").withdraw(ledger.migration(), limit);
+  }
+
+  @Test
+  void aTargetThatIsReadyIsToldThatTheGuestStays() throws Exception {
+    silentConnections.set(2);
+    otherLedger = OwnershipState.PREPARED;
+    withdraw(PeerIdentity.PLAINTEXT, Duration.ofSeconds(30));
+    assertThat(otherLedger).isEqualTo(OwnershipState.ABANDONED);
+  }
+
+  @Test
+  void anotherAgentAtTheSameAddressIsNotTold() throws Exception {
+    otherLedger = OwnershipState.PREPARED;
+    withdraw("somebody-else", Duration.ofSeconds(30));
+    assertThat(asked).noneMatch(Reclaim.class::isInstance);
+  }
+
+  @Test
+  void aTargetThatIsGoneKeepsNobodyWaiting() throws Exception {
+    acceptor.close();
+    withdraw(PeerIdentity.PLAINTEXT, Duration.ofMillis(100));
+    assertThat(asked).isEmpty();
+  }
+
   @Test
   void withoutATargetTheQuestionStaysOpen() throws Exception {
     acceptor.close();

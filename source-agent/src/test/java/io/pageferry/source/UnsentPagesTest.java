@@ -50,6 +50,19 @@ class UnsentPagesTest {
   }
 
   @Test
+  void whatCanOnlyBeMissingTogetherIsMarkedTogether() {
+    UnsentPages unsent = new UnsentPages(new long[] {1000}, 256);
+    List<String> fresh = new ArrayList<>();
+    UnsentPages.Runs noted = (region, first, count) -> fresh.add(first + "+" + count);
+    unsent.mark(0, 300, 1, noted);
+    unsent.mark(0, 511, 1, noted);
+    unsent.mark(0, 255, 300, noted);
+    unsent.mark(0, 999, 1, noted);
+    assertThat(fresh).containsExactly("256+256", "0+256", "512+256", "768+232");
+    assertThat(unsent.count()).isEqualTo(1000);
+  }
+
+  @Test
   void numbersOfAPeerAreCheckedWithoutOverflow() {
     UnsentPages unsent = new UnsentPages(new long[] {100});
     assertThat(unsent.holds(0, 99, 1)).isTrue();
