@@ -65,14 +65,23 @@ public final class Receptions {
     Thread.ofPlatform().name("reception-" + arrival.guestName()).start(() -> run(arrival));
   }
 
-  private void run(Arrival arrival) {
+  private void run(Arrival first) {
     try {
-      arrival.run();
+      for (Arrival present = first; present != null; present = present.successor()) {
+        succeed(present);
+        present.run();
+      }
     } finally {
       synchronized (this) {
-        running.remove(arrival.migration());
+        running.remove(first.migration());
         notifyAll();
       }
+    }
+  }
+
+  private synchronized void succeed(Arrival present) {
+    if (running.put(present.migration(), present) != present && stopping) {
+      present.stop();
     }
   }
 

@@ -1,6 +1,7 @@
 package io.pageferry.target;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import io.pageferry.agent.ledger.LedgerFields;
@@ -9,15 +10,22 @@ import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.control.GuestTicks;
 import io.pageferry.guest.control.QmpControl;
+import io.pageferry.guest.linux.Userfaultfd;
 import io.pageferry.protocol.message.Abort;
 import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.Commit;
 import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.Resume;
 import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.message.Started;
 import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.recovery.Sweep;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.UUID;
+import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -90,6 +98,26 @@ class PostCopyTest {
   }
 
   @Test
+  void channelsThatAreLostBeforeTheSourcesWordDecideNothing() throws Exception {
+    try (DemoGuestProcess guest = new DemoGuestProcess(bench, "alpha", MEMORY);
+        ScriptedSource source = new ScriptedSource(bench.address(), MEMORY);
+        ScriptedPages pages = new ScriptedPages(source, guest.memory)) {
+      pages.prepare(guest, "alpha", 1);
+      pages.data.getFirst().close();
+      Objects.requireNonNull(pages.fault).close();
+      assertThatThrownBy(() -> pages.control.receive(Duration.ofMillis(600)))
+          .as("the target waits for the source's word")
+          .isInstanceOf(TimeoutException.class);
+      pages.control.send(new Commit());
+      source.expect(Started.class);
+      awaitPaused();
+      pages.resume();
+      assertThat(pages.settle(0).comparison()).isEqualTo(Comparison.EQUAL);
+      assertArrived(source);
+    }
+  }
+
+  @Test
   void aSourceThatNeverAnswersIsLetGoAndMayComeBack() throws Exception {
     bench.stop();
     bench.limits = bench.limits.withAnswerLimit(Duration.ofMillis(300));
@@ -146,6 +174,26 @@ class PostCopyTest {
   }
 
   @Test
+  void aGuestWhoseFaultsCannotBeServedAnyMoreIsTakenUpAgain() throws Exception {
+    try (DemoGuestProcess guest = new DemoGuestProcess(bench, "alpha", MEMORY);
+        ScriptedSource source = new ScriptedSource(bench.address(), MEMORY);
+        ScriptedPages pages = new ScriptedPages(source, guest.memory)) {
+      pages.start(guest, "alpha", 1);
+      pages.answering = false;
+      pages.push(100);
+      for (int broken = 0; broken < 2; broken++) {
+        BrokenDescriptors.breakUserfaultfds();
+        await().atMost(TargetBench.PATIENCE).until(PostCopyTest::holdsFaults);
+        awaitPaused();
+      }
+      pages.answering = true;
+      pages.resume();
+      assertThat(pages.settle(0).comparison()).isEqualTo(Comparison.UNKNOWN);
+      assertArrived(source);
+    }
+  }
+
+  @Test
   void aTargetThatIsKilledTakesItsGuestUpAgain() throws Exception {
     bench.stop();
     try (DemoGuestProcess guest = new DemoGuestProcess(bench, "alpha", MEMORY);
@@ -194,6 +242,33 @@ class PostCopyTest {
       source.control.send(new Resume(source.migration));
       assertThat(source.expectAbort().reason()).isEqualTo(AbortReason.PROTOCOL_VIOLATION);
     }
+  }
+
+  @Test
+  void whatAnAgentNoLongerNeededWhenItWasKilledIsRemoved() throws Exception {
+    UUID migration = UUID.randomUUID();
+    Path list = Files.writeString(bench.root.resolve("pages.missing"), "none");
+    LedgerFields fields =
+        LedgerFields.of("alpha", "sender")
+            .with(IncomingGuest.MISSING_PAGES, list.toString())
+            .with(IncomingGuest.POSTCOPY, "true")
+            .with(IncomingGuest.STARTED, "true");
+    try (OwnershipLedger ledger =
+        OwnershipLedger.create(bench.state, LedgerSide.TARGET, migration, fields)) {
+      ledger.record(LedgerState.PREPARED);
+      ledger.record(LedgerState.TAKEN_OVER);
+    }
+    assertThat(new Sweep(bench.state).run()).isEmpty();
+    assertThat(list).as("pages are missing").exists();
+    try (OwnershipLedger ledger = OwnershipLedger.open(bench.state, LedgerSide.TARGET, migration)) {
+      ledger.update(fields.with(IncomingGuest.FETCHED, "true"));
+    }
+    assertThat(new Sweep(bench.state).run()).isEmpty();
+    assertThat(list).doesNotExist();
+  }
+
+  private static boolean holdsFaults() throws Exception {
+    return !Userfaultfd.heldBy((int) ProcessHandle.current().pid()).isEmpty();
   }
 
   private void awaitPaused() {

@@ -37,11 +37,25 @@ final class FaultHandover {
    * @throws IOException whose message says why it did not
    */
   static GuestHandover request(GuestControl control) throws IOException {
+    return request(control, listener -> listener.accept(LIMIT));
+  }
+
+  /** As {@link #request}, of memory that another agent has served before. */
+  static GuestHandover requestAgain(GuestControl control) throws IOException {
+    return request(control, listener -> listener.acceptAgain(LIMIT));
+  }
+
+  private interface Acceptance {
+    GuestHandover by(HandoverListener listener) throws IOException;
+  }
+
+  private static GuestHandover request(GuestControl control, Acceptance accepted)
+      throws IOException {
     try (PrivateFolder folder = PrivateFolder.open()) {
       Path socket = folder.resolve("faults.sock");
       try (HandoverListener listener = HandoverListener.bind(socket)) {
         control.requestHandover(socket, HandoverMode.MISSING);
-        return listener.accept(LIMIT);
+        return accepted.by(listener);
       } catch (GuestControlException e) {
         throw new IOException(
             "the guest does not hand over its memory's page faults: " + e.getMessage(), e);

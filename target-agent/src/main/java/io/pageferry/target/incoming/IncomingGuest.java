@@ -312,7 +312,7 @@ public final class IncomingGuest {
     faults =
         description.anonymousMemory()
             ? KeptHandover.beside(missingPages()).retake()
-            : FaultHandover.request(control());
+            : FaultHandover.requestAgain(control());
   }
 
   /** Whether {@link #takeFaults} came about, and nobody has taken or lifted them since. */
@@ -466,6 +466,18 @@ public final class IncomingGuest {
     return image().orElseThrow().regions().stream()
         .map(region -> new GuestRegion(region.name(), region.bytes()))
         .toList();
+  }
+
+  /**
+   * The largest of the pages in which the guest has its memory, as far as that is known before it
+   * hands it over; after {@link #reserve}.
+   */
+  public int granuleBytes() {
+    return image().stream()
+        .flatMap(known -> known.regions().stream())
+        .mapToInt(ImageRegion::pageSize)
+        .max()
+        .orElse(ImageRegion.PAGE_BYTES);
   }
 
   /** The line to the guest; after {@link #launch}. */

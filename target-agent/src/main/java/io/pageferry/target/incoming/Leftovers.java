@@ -41,11 +41,7 @@ public final class Leftovers {
         return true;
       }
     }
-    String missing = fields.more().get(IncomingGuest.MISSING_PAGES);
-    if (missing != null) {
-      removeFile(Path.of(missing));
-      removeFile(KeptHandover.beside(Path.of(missing)).file());
-    }
+    removeMissingPages(fields);
     LedgerFields.LaunchedProcess launched = fields.launched();
     ProcessHandle known = launched == null ? null : launched.find();
     GuestProcesses.end(migration, known);
@@ -71,6 +67,15 @@ public final class Leftovers {
       clean &= removeImage(Path.of(image), begun);
     }
     return clean;
+  }
+
+  /** Removes what only an agent needs that takes a guest up whose pages are missing. */
+  public static void removeMissingPages(LedgerFields fields) {
+    String missing = fields.more().get(IncomingGuest.MISSING_PAGES);
+    if (missing != null) {
+      removeFile(Path.of(missing));
+      removeFile(KeptHandover.beside(Path.of(missing)).file());
+    }
   }
 
   private static void removeFile(Path file) {

@@ -122,6 +122,13 @@ public abstract sealed class Arrival implements Runnable permits Reception, Reta
     return settled;
   }
 
+  /**
+   * Who goes on with the guest, for the thread of {@link #run} when that has returned.
+   *
+   * @return null if this was the end
+   */
+  public abstract @Nullable Retake successor();
+
   /** Ends it, as far as it is not the guest's host already; a guest that runs here is left so. */
   public void stop() {
     inbox.put(new ReceptionEvent.StopAsked());

@@ -27,7 +27,7 @@ import org.slf4j.LoggerFactory;
  * From a guest that runs here while its pages are still on their way to one that needs the source
  * no more. Nothing that happens to the connection harms the guest: it runs on until it touches what
  * is missing, then waits, and the source may come back as often as it takes. Only the guest's own
- * end, and this agent's, end it early.
+ * end, this agent's, and that of the watch over its memory end it early.
  *
  * <p>Driver thread only.
  */
@@ -40,6 +40,8 @@ final class Fetching {
     UNCONFIRMED("completed"),
     /** This agent is being stopped; the next one takes the guest up again. */
     LEFT("left"),
+    /** The guest's page faults are not served any more: it has to be taken up again. */
+    UNSERVED("unserved"),
     /** The guest's process ended before all was here. */
     GUEST_ENDED("guest-ended");
 
@@ -222,10 +224,10 @@ final class Fetching {
       case ReceptionEvent.FaultsFailed failed -> {
         story.error(
             "guest '{}': its page faults cannot be served any more ({}): it waits at the next"
-                + " missing page until 'pageferry target serve' is started anew",
+                + " missing page until it is taken up again",
             name,
             failed.cause().getMessage());
-        yield leave(door);
+        yield leave(door, Outcome.UNSERVED);
       }
       case ReceptionEvent.StopAsked asked -> {
         if (!allHere) {
@@ -235,7 +237,7 @@ final class Fetching {
               name,
               missing.missing());
         }
-        yield leave(door);
+        yield leave(door, Outcome.LEFT);
       }
       case ReceptionEvent.CancelAsked asked -> {
         story.warn("guest '{}' runs here already: there is nothing to cancel", name);
@@ -285,8 +287,8 @@ final class Fetching {
     }
     FaultStatistics faults = missing.statistics();
     story.info(
-        "guest '{}': all of its pages are here; it waited for {} of them, {} µs in the median, {} at"
-            + " most",
+        "guest '{}': all of its pages are here; it waited for {} of them, {} µs in the median, {}"
+            + " at most",
         name,
         faults.faults(),
         faults.p50Nanos() / 1_000,
@@ -308,10 +310,10 @@ final class Fetching {
     return Outcome.GUEST_ENDED;
   }
 
-  private Outcome leave(Door door) {
+  private Outcome leave(Door door, Outcome unfinished) {
     // The source keeps its connection for as long as it takes to close it: it knows what to do.
     door.open(null);
-    return allHere ? Outcome.UNCONFIRMED : Outcome.LEFT;
+    return allHere ? Outcome.UNCONFIRMED : unfinished;
   }
 
   // ---- The source ----

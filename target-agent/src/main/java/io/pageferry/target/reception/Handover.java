@@ -48,6 +48,7 @@ final class Handover {
   private final Activation activation;
   private long committedAt;
   private boolean committed;
+  private boolean pagesCutOff;
 
   Handover(
       Offer offer,
@@ -226,7 +227,7 @@ final class Handover {
     while (!committed) {
       try {
         ReceptionEvent event =
-            line.next(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
+            line.nextWord(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
         if (event == null) {
           throw verdict;
         }
@@ -235,6 +236,8 @@ final class Handover {
           requireCommit(from.message());
           committed = true;
           committedAt = from.nanos();
+        } else if (event instanceof ReceptionEvent.DataLost) {
+          pagesCutOff = true;
         }
       } catch (SourceLost e) {
         if (e.byItsOwnWord() || e.byViolation()) {
@@ -262,6 +265,11 @@ final class Handover {
     if (!(message instanceof Commit)) {
       throw SourceLine.unexpected(message);
     }
+  }
+
+  /** Whether the connection of which the COMMIT came can bring no pages any more. */
+  boolean pagesCutOff() {
+    return pagesCutOff;
   }
 
   /** Whether the source has given its guest away. */

@@ -20,6 +20,7 @@ import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.admission.Preflight;
 import io.pageferry.target.incoming.IncomingGuest;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -43,6 +44,8 @@ public final class Reception extends Arrival {
   private @Nullable LandingPlace place;
   private @Nullable MissingMemory missing;
   private @Nullable Handover handover;
+  private boolean unserved;
+  private @Nullable Retake successor;
 
   /**
    * @param control the channel the offer came by; this reception closes it
@@ -153,7 +156,11 @@ public final class Reception extends Arrival {
     line.send(
         faultToken == null
             ? new Accepted(channels.tokens(), cost)
-            : new Accepted(channels.tokens(), cost, faultToken));
+            : new Accepted(
+                channels.tokens(),
+                cost,
+                faultToken,
+                Objects.requireNonNull(guest).granuleBytes() / PageBatch.PAGE_BYTES));
   }
 
   /**
@@ -204,6 +211,7 @@ public final class Reception extends Arrival {
     last.awaitCommit();
     allowResume();
     boolean started = false;
+    boolean linked = !last.pagesCutOff();
     try {
       takeOver(last);
       started = true;
@@ -213,6 +221,9 @@ public final class Reception extends Arrival {
       }
       // It is this host's guest, and the source has what it needs: it is started when it can be.
       story.warn("{}", e.sentence());
+      linked = false;
+    }
+    if (!linked) {
       link.letGo();
     }
     Fetching fetching =
@@ -230,12 +241,13 @@ public final class Reception extends Arrival {
             progress,
             meters,
             story);
-    Fetching.Outcome outcome = fetching.run(started ? link : null, started, this::open);
+    Fetching.Outcome outcome = fetching.run(linked ? link : null, started, this::open);
     if (outcome == Fetching.Outcome.GUEST_ENDED) {
       rest.close();
       held.bury(fetching.lastWords());
       guest = null;
     }
+    unserved = outcome == Fetching.Outcome.UNSERVED;
     return outcome.word();
   }
 
@@ -302,8 +314,18 @@ public final class Reception extends Arrival {
       place.close();
     }
     if (guest != null) {
-      guest.keep();
+      if (unserved) {
+        guest.letGo();
+        successor = new Retake(guest.ledger(), Duration.ZERO, limits, meters, story);
+      } else {
+        guest.keep();
+      }
     }
     settled.complete(OwnershipState.UNKNOWN);
+  }
+
+  @Override
+  public @Nullable Retake successor() {
+    return successor;
   }
 }

@@ -17,15 +17,18 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A guest that runs here, or waits, with pages missing, and whose agent is gone: this agent takes
- * its page faults again, reads from the disk and from the kernel what is missing, and waits for the
- * source. Until then nobody but this guest is held up.
+ * A guest that runs here, or waits, with pages missing, and whose page faults nobody serves,
+ * because its agent is gone or they failed: this agent takes them again, reads from the disk and
+ * from the kernel what is missing, and waits for the source. Until then nobody but this guest is
+ * held up.
  */
 public final class Retake extends Arrival {
   private static final Logger LOG = LoggerFactory.getLogger(Retake.class);
   private static final Duration TRY_AGAIN = Duration.ofSeconds(2);
+  private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
 
   private final OwnershipLedger ledger;
+  private final Duration pause;
   private final ReceptionLimits limits;
   private final ReceptionMeters meters;
   private final Logger story;
@@ -35,14 +38,30 @@ public final class Retake extends Arrival {
   private @Nullable LandingPlace place;
   private @Nullable MissingMemory missing;
   private String failure = "";
+  private boolean unserved;
+  private @Nullable Retake successor;
 
   /**
-   * @param ledger of a guest that was taken over before its pages were here; this closes it
+   * @param ledger of a guest that was taken over before its pages were here; this closes it, or its
+   *     successor does
    */
   public Retake(
       OwnershipLedger ledger, ReceptionLimits limits, ReceptionMeters meters, Logger story) {
+    this(ledger, Duration.ZERO, limits, meters, story);
+  }
+
+  /**
+   * @param pause before the guest is reached for: it was served a moment ago, and that failed
+   */
+  Retake(
+      OwnershipLedger ledger,
+      Duration pause,
+      ReceptionLimits limits,
+      ReceptionMeters meters,
+      Logger story) {
     super(ledger.migration(), ledger.fields().guest(), ledger.fields().peer(), 0);
     this.ledger = ledger;
+    this.pause = pause;
     this.limits = limits;
     this.meters = meters;
     this.story = story;
@@ -67,6 +86,9 @@ public final class Retake extends Arrival {
 
   private String takeUp() throws InterruptedException {
     progress.phase("taking up again");
+    if (isStopped(pause)) {
+      return "left";
+    }
     while (true) {
       try {
         reach();
@@ -79,7 +101,7 @@ public final class Retake extends Arrival {
       } catch (IOException e) {
         sayOnce(String.valueOf(e.getMessage()));
       }
-      if (isStopped()) {
+      if (isStopped(TRY_AGAIN)) {
         return "left";
       }
     }
@@ -109,6 +131,7 @@ public final class Retake extends Arrival {
             story);
     Fetching.Outcome outcome =
         fetching.run(null, ledger.fields().isSet(IncomingGuest.STARTED), this::open);
+    unserved = outcome == Fetching.Outcome.UNSERVED;
     return outcome == Fetching.Outcome.GUEST_ENDED ? buried(fetching.lastWords()) : outcome.word();
   }
 
@@ -151,8 +174,8 @@ public final class Retake extends Arrival {
       failure = sentence;
       progress.phase("cannot be taken up yet");
       story.warn(
-          "guest '{}' belongs to this host and its pages are missing, and it cannot be taken up now:"
-              + " {}; tried again every {} s",
+          "guest '{}' belongs to this host and its pages are missing, and it cannot be taken up"
+              + " now: {}; tried again every {} s",
           guestName(),
           sentence,
           TRY_AGAIN.toSeconds());
@@ -160,8 +183,8 @@ public final class Retake extends Arrival {
   }
 
   /** Waits a moment. */
-  private boolean isStopped() throws InterruptedException {
-    return inbox.take(TRY_AGAIN) instanceof ReceptionEvent.StopAsked;
+  private boolean isStopped(Duration moment) throws InterruptedException {
+    return inbox.take(moment) instanceof ReceptionEvent.StopAsked;
   }
 
   private String buried(String sentence) {
@@ -185,7 +208,23 @@ public final class Retake extends Arrival {
     if (guest != null) {
       guest.letGo();
     }
-    ledger.close();
+    if (unserved) {
+      Duration longer = pause.isZero() ? TRY_AGAIN : pause.multipliedBy(2);
+      successor =
+          new Retake(
+              ledger,
+              longer.compareTo(LONGEST_PAUSE) < 0 ? longer : LONGEST_PAUSE,
+              limits,
+              meters,
+              story);
+    } else {
+      ledger.close();
+    }
+  }
+
+  @Override
+  public @Nullable Retake successor() {
+    return successor;
   }
 
   private static <T> T require(@Nullable T held) {

@@ -66,6 +66,23 @@ final class SourceLine {
   @Nullable ReceptionEvent next(Duration limit)
       throws MigrationAborted, SourceLost, InterruptedException {
     ReceptionEvent event = take(limit);
+    if (event instanceof ReceptionEvent.DataLost lost) {
+      throw explained(lost.cause());
+    }
+    return judged(event);
+  }
+
+  /**
+   * As {@link #next}, for a side that waits for the source's word and for no pages: that a channel
+   * is lost by which they come is returned, and decides nothing.
+   */
+  @Nullable ReceptionEvent nextWord(Duration limit)
+      throws MigrationAborted, SourceLost, InterruptedException {
+    return judged(take(limit));
+  }
+
+  private static @Nullable ReceptionEvent judged(@Nullable ReceptionEvent event)
+      throws MigrationAborted, SourceLost {
     return switch (event) {
       case null -> null;
       case ReceptionEvent.FromSource message -> event;
@@ -73,7 +90,7 @@ final class SourceLine {
       case ReceptionEvent.ChannelsComplete complete -> event;
       case ReceptionEvent.ControlLost lost -> throw new SourceLost(lost.cause());
       case ReceptionEvent.DataFailed failed -> throw failed.cause();
-      case ReceptionEvent.DataLost lost -> throw explained(lost.cause());
+      case ReceptionEvent.DataLost lost -> event;
       case ReceptionEvent.GuestEnded ended ->
           throw new MigrationAborted(AbortReason.GUEST_ENDED, ended.sentence());
       case ReceptionEvent.FaultsFailed failed ->

@@ -52,7 +52,14 @@ public final class Sweep {
       findings.add(new Finding(String.valueOf(unreadable.getMessage()), false));
     }
     for (LedgerEntry entry : listing.entries()) {
-      if (!entry.held() && needsWork(entry.state(), entry.fields())) {
+      if (entry.held()) {
+        continue;
+      }
+      if (entry.fields().isSet(IncomingGuest.FETCHED)) {
+        // Its agent may have ended before it removed what it needed no more.
+        Leftovers.removeMissingPages(entry.fields());
+      }
+      if (needsWork(entry.state(), entry.fields())) {
         sweep(entry.migration(), findings);
       }
     }
