@@ -13,6 +13,12 @@ final class Mount {
     SystemCommand.run("mount", "-t", "tmpfs", "-o", "size=" + size, "tmpfs", folder.toString());
   }
 
+  /** Mounts a file system of huge pages of 2 MiB. */
+  static void hugePages(Path folder) throws IOException, InterruptedException {
+    SystemCommand.run(
+        "mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "hugetlbfs", folder.toString());
+  }
+
   /** Takes the right to write away from a mounted file system. */
   static void readOnly(Path folder) throws IOException, InterruptedException {
     SystemCommand.run("mount", "-o", "remount,ro", folder.toString());

@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
+import io.pageferry.integration.process.PeerSecurity;
+import io.pageferry.integration.process.TargetHost;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -111,6 +114,40 @@ final class PostCopyModesTest {
     assertThat(pages(report, "faulted") + pages(report, "pushed"))
         .describedAs("%s", report)
         .isBetween(1L, pages(report, "total") / 2);
+  }
+
+  @Test
+  void someRoundsFirstOntoHugePages(Hosts hosts) throws Exception {
+    DemoGuestSpec spec =
+        DemoGuestSpec.uniform(hosts.guestName(), "32M", "20MB/s").withPattern("random");
+    try (HugePages reserved = new HugePages(20)) {
+      assertThat(reserved).isNotNull();
+      TargetHost target =
+          TargetHost.start(hosts.workplace(), "huge", PeerSecurity.plaintext(), List.of())
+              .awaitReady();
+      Mount.hugePages(target.imageFolder());
+      try {
+        DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
+        JsonNode report =
+            Journey.begin(
+                    hosts.source(),
+                    target,
+                    guest,
+                    PeerSecurity.plaintext(),
+                    null,
+                    "--mode",
+                    "hybrid",
+                    "--bandwidth",
+                    RATE)
+                .assertArrived();
+        assertThat((pages(report, "faulted") + pages(report, "pushed")) % 512)
+            .describedAs("only whole huge pages can be missing: %s", report)
+            .isZero();
+        target.agent().close();
+      } finally {
+        Mount.remove(target.imageFolder());
+      }
+    }
   }
 
   @ParameterizedTest(name = "{0}, {1}, {2} channels, {3} regions")

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.JavaCommand;
@@ -17,6 +18,7 @@ import io.pageferry.integration.process.SourceHost;
 import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;
 import io.pageferry.protocol.frame.FrameType;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -367,14 +369,33 @@ final class PostCopyRecoveryTest {
       assertThat(guest.isRunning()).describedAs("the guest runs on the source").isFalse();
       assertThat(targetStatus(hosts, target)).contains("paused");
 
-      RunningProcess early = recover(hosts, id, "--settle-for", "1s");
+      RunningProcess early = recover(hosts, id, "--settle-for", "60s");
+      await("the recovery's answer to 'source status'")
+          .atMost(Journey.LIMIT)
+          .until(() -> sourceStatus(hosts).contains(id + "  guest " + guest.spec().name()));
+      early.signal(Signal.INT);
       assertThat(early.awaitExit(Journey.LIMIT)).describedAs(early.state()).isEqualTo(RECOVERABLE);
       relay.mend();
-      RunningProcess recovery = recover(hosts, id);
+      Path report = hosts.workplace().folder().resolve("recovery.json");
+      RunningProcess recovery = recover(hosts, id, "--json", report.toString());
       assertThat(recovery.awaitExit(Journey.LIMIT)).describedAs(recovery.state()).isZero();
+      JsonNode sent = new ObjectMapper().readTree(report.toFile());
+      assertThat(sent.path("outcome").asText()).isEqualTo("completed");
+      assertThat(sent.path("verified").asBoolean()).isTrue();
+      assertThat(sent.path("pages").path("sent").asLong()).isPositive();
       journey.assertWhole(24 * MIB / 4096);
     }
     target.agent().close();
+  }
+
+  private static String sourceStatus(Hosts hosts) throws Exception {
+    RunningProcess status =
+        hosts
+            .source()
+            .command(
+                List.of("status", "--state", hosts.source().state().toString()), Terminal.DETACHED);
+    assertThat(status.awaitExit(Journey.LIMIT)).describedAs(status.state()).isZero();
+    return status.transcript().text();
   }
 
   private static String targetStatus(Hosts hosts, TargetHost target) throws Exception {

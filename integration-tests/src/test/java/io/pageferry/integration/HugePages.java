@@ -1,0 +1,39 @@
+package io.pageferry.integration;
+
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** Huge pages of this host, reserved for the time of a test. */
+final class HugePages implements AutoCloseable {
+  private static final Path FOLDER = Path.of("/sys/kernel/mm/hugepages/hugepages-2048kB");
+  private static final Path COUNT = FOLDER.resolve("nr_hugepages");
+
+  private final long before;
+
+  /** Reserves so many pages of 2 MiB; ends the test without a result on a host that has none. */
+  HugePages(int wanted) throws IOException {
+    assumeTrue(Files.isWritable(COUNT), "huge pages cannot be reserved here");
+    before = number(COUNT);
+    try {
+      Files.writeString(COUNT, Long.toString(before + wanted));
+    } catch (IOException e) {
+      assumeTrue(false, "huge pages cannot be reserved here: " + e.getMessage());
+    }
+    if (number(FOLDER.resolve("free_hugepages")) < wanted) {
+      close();
+      assumeTrue(false, "this host has no room for huge pages");
+    }
+  }
+
+  private static long number(Path file) throws IOException {
+    return Long.parseLong(Files.readString(file).trim());
+  }
+
+  @Override
+  public void close() throws IOException {
+    Files.writeString(COUNT, Long.toString(before));
+  }
+}
