@@ -257,7 +257,8 @@ class ResumptionTest {
           new PostCopy(link, round, image, digest, unsent, manner, progress, journal)) {
         postcopy.answer();
         target.drop(lost);
-        assertThatThrownBy(() -> link.await(Prepared.class, LIMIT, postcopy::requireOpen))
+        assertThatThrownBy(
+                () -> link.await(Prepared.class, Duration.ofSeconds(10), postcopy::requireOpen))
             .isInstanceOf(IOException.class)
             .hasMessageNotContaining("did not answer");
       }
