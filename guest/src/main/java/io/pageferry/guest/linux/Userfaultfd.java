@@ -170,6 +170,9 @@ public final class Userfaultfd implements AutoCloseable {
           range(arena, address, bytes, Abi.UFFDIO_RANGE_BYTES),
           "ioctl(UFFDIO_UNREGISTER)");
     }
+    // The kernel wakes who waits before it shuts out who is on the way to wait (seen in 6.18): one
+    // that began to fault in between would sleep for ever.
+    wake(address, bytes);
   }
 
   /**

@@ -35,6 +35,7 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -177,6 +178,40 @@ class FaultServiceTest {
       pages.putLong(i * PAGE + PAGE - 8, FaultingProcess.content(region, first + i));
     }
     return pages;
+  }
+
+  /**
+   * Many times, because the kernel's own wake-up at the end comes too early for a few of those who
+   * fault at that moment.
+   */
+  @Test
+  @Timeout(value = 240, unit = TimeUnit.SECONDS)
+  void nobodyWaitsWhenTheServiceEnds() throws Exception {
+    int walkers = 4;
+    int pages = 4 * PAGES;
+    Random random = new Random(3);
+    List<GuestRegion> regions = List.of(new GuestRegion("all", (long) pages * PAGE));
+    try (FaultingProcess guest = FaultingProcess.start("anonymous:" + (long) pages * PAGE)) {
+      for (int round = 0; round < 200; round++) {
+        GuestHandover handover = guest.handOver(folder);
+        MissingPages none = MissingPages.create(folder.resolve("missing"), List.of((long) pages));
+        FaultService service = FaultService.start(handover, regions, none, new Requests());
+        List<CompletableFuture<String>> walks = new ArrayList<>();
+        for (int walker = 0; walker < walkers; walker++) {
+          walks.add(guest.tell("walk 0 %d %d %d".formatted(walker, pages - walker, walkers)));
+        }
+        // In the midst of it: a fault every few microseconds.
+        int seen = random.nextInt(pages * 3 / 4);
+        while (service.statistics().localFaults() < seen) {
+          Thread.onSpinWait();
+        }
+        service.finish();
+        for (CompletableFuture<String> walk : walks) {
+          assertThat(walk.get(20, TimeUnit.SECONDS)).as("round " + round).isEqualTo("done");
+        }
+        guest.ask("forget 0 0 " + pages);
+      }
+    }
   }
 
   @ParameterizedTest

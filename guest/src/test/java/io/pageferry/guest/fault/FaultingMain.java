@@ -122,6 +122,14 @@ final class FaultingMain {
         }
         return Long.toString(wrong);
       }
+      case "walk" -> {
+        // region, first page, count, step
+        long base = regions.get(Integer.parseInt(words[2])).baseHostVirtAddr();
+        long end = Long.parseLong(words[3]) + Long.parseLong(words[4]);
+        for (long page = Long.parseLong(words[3]); page < end; page += Long.parseLong(words[5])) {
+          read(base + page * PAGE);
+        }
+      }
       case "race" -> {
         // region, advice, file: gives page by page back, says in the file which, and looks at it
         long found = 0;
