@@ -32,7 +32,7 @@ final class Settlement {
   private static final Logger STORY = LogOutput.story("source");
 
   /** How long the target is tried to be told of a guest that stays; the command ends that later. */
-  static final Duration WITHDRAWAL = Duration.ofSeconds(3);
+  static final Duration WITHDRAWAL = Duration.ofSeconds(5);
 
   private static final long RETRY_MILLIS = 500;
 
