@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
+import io.pageferry.integration.process.SourceHost;
+import io.pageferry.integration.process.TargetHost;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -71,6 +74,34 @@ final class MigrationTest {
     DemoGuestSpec spec = Journey.small(hosts).withRegions(3);
     DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
     Journey.begin(hosts, guest, "--verify", "full", "--channels", "2").assertArrived();
+  }
+
+  /** Without being told otherwise, their dirty pages are found by comparing digests. */
+  @Test
+  void hugePagesArrive(Hosts hosts) throws Exception {
+    try (HugePages reserved = new HugePages(36)) {
+      assertThat(reserved).isNotNull();
+      SourceHost source = SourceHost.create(hosts.workplace(), "huge-source");
+      TargetHost target =
+          TargetHost.start(hosts.workplace(), "huge-target", hosts.tls(), List.of()).awaitReady();
+      Mount.hugePages(source.imageFolder());
+      Mount.hugePages(target.imageFolder());
+      try {
+        DemoGuest guest =
+            source
+                .startGuest(DemoGuestSpec.uniform(hosts.guestName(), "32M", "20MB/s"))
+                .awaitReady();
+        JsonNode report =
+            Journey.begin(source, target, guest, hosts.tls(), null, "--verify", "full")
+                .assertArrived();
+        assertThat(report.path("tracking").asText()).isEqualTo("digest");
+        assertThat(report.path("rounds").size()).isGreaterThan(1);
+        target.agent().close();
+      } finally {
+        Mount.remove(source.imageFolder());
+        Mount.remove(target.imageFolder());
+      }
+    }
   }
 
   @Test

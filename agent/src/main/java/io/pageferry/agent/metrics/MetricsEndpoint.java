@@ -15,6 +15,7 @@ import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.util.Properties;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
@@ -24,6 +25,14 @@ import java.util.concurrent.Executors;
  */
 public final class MetricsEndpoint implements AutoCloseable {
   private static final String TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8";
+
+  static {
+    // Seconds. Without them a client that stops in mid-request keeps one of the threads for ever.
+    // The JDK's server reads them once, when the first is made; a user's own choice goes first.
+    Properties properties = System.getProperties();
+    properties.putIfAbsent("sun.net.httpserver.maxReqTime", "2");
+    properties.putIfAbsent("sun.net.httpserver.maxRspTime", "10");
+  }
 
   private final PrometheusMeterRegistry registry;
   private final HttpServer server;

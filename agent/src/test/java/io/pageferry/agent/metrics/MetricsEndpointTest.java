@@ -7,10 +7,14 @@ import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.SocketException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -51,6 +55,34 @@ class MetricsEndpointTest {
       assertThat(get(endpoint, "/").statusCode()).isEqualTo(404);
       assertThat(get(endpoint, "/metrics/more").statusCode()).isEqualTo(404);
     }
+  }
+
+  @Test
+  void clientsThatStopInMidRequestAreLetGo() throws Exception {
+    try (MetricsEndpoint endpoint = MetricsEndpoint.start(ANY_PORT, registry);
+        Socket first = stuck(endpoint);
+        Socket second = stuck(endpoint);
+        Socket third = stuck(endpoint)) {
+      assertThat(get(endpoint, "/metrics").statusCode()).isEqualTo(200);
+      for (Socket stuck : List.of(first, second, third)) {
+        assertThat(isEnded(stuck)).isTrue();
+      }
+    }
+  }
+
+  private static boolean isEnded(Socket socket) throws IOException {
+    socket.setSoTimeout(20_000);
+    try {
+      return socket.getInputStream().read() < 0;
+    } catch (SocketException reset) {
+      return true;
+    }
+  }
+
+  private static Socket stuck(MetricsEndpoint endpoint) throws IOException {
+    Socket socket = new Socket(endpoint.address().getAddress(), endpoint.address().getPort());
+    socket.getOutputStream().write("GET /metr".getBytes(StandardCharsets.US_ASCII));
+    return socket;
   }
 
   @Test

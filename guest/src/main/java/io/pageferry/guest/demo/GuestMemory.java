@@ -1,5 +1,6 @@
 package io.pageferry.guest.demo;
 
+import io.pageferry.guest.linux.LinuxFile;
 import io.pageferry.guest.linux.MemoryTouch;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -27,6 +28,10 @@ final class GuestMemory implements AutoCloseable {
   private final MemorySegment[] regions;
   private final long regionPages;
   private final long pages;
+
+  /** Whether the files are on hugetlbfs, which does not take what is written to them. */
+  private final boolean hugePages;
+
   private volatile boolean arriving;
 
   private GuestMemory(
@@ -35,13 +40,15 @@ final class GuestMemory implements AutoCloseable {
       List<FileChannel> channels,
       MemorySegment[] regions,
       long regionPages,
-      long pages) {
+      long pages,
+      boolean hugePages) {
     this.paths = paths;
     this.created = created;
     this.channels = channels;
     this.regions = regions;
     this.regionPages = regionPages;
     this.pages = pages;
+    this.hugePages = hugePages;
   }
 
   /** Makes the files that are not there, and empties the ones that are; all pages are holes. */
@@ -121,7 +128,8 @@ final class GuestMemory implements AutoCloseable {
         List.copyOf(channels),
         regions,
         sizes.getFirst() / PageFormat.BYTES,
-        total / PageFormat.BYTES);
+        total / PageFormat.BYTES,
+        LinuxFile.fileSystemOf(paths.getFirst()).isHugetlbfs());
   }
 
   private static List<Long> regionSizes(int count, long bytes) throws IOException {
@@ -145,7 +153,7 @@ final class GuestMemory implements AutoCloseable {
   static GuestMemory scratch(long pages) {
     MemorySegment memory = Arena.ofAuto().allocate(pages * PageFormat.BYTES, PageFormat.BYTES);
     return new GuestMemory(
-        List.of(), List.of(), List.of(), new MemorySegment[] {memory}, pages, pages);
+        List.of(), List.of(), List.of(), new MemorySegment[] {memory}, pages, pages, false);
   }
 
   long pages() {
@@ -221,6 +229,10 @@ final class GuestMemory implements AutoCloseable {
     int region = regionOf(page);
     FileChannel channel = channels.get(region);
     long position = offsetOf(page, region);
+    if (hugePages) {
+      regions[region].asSlice(position).copyFrom(MemorySegment.ofBuffer(pages));
+      return;
+    }
     while (pages.hasRemaining()) {
       position += channel.write(pages, position);
     }

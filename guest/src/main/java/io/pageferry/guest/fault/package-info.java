@@ -28,6 +28,10 @@
  *   <dt>A fault and a landing at the same time
  *   <dd>The reader notes that somebody waits and then looks at the bit; a landing clears the bit
  *       and then looks who waits. One of the two sees the other.
+ *   <dt>The end, while the guest faults
+ *   <dd>UFFDIO_UNREGISTER wakes who waits and then shuts out who is on the way to wait, in this
+ *       order (Linux 6.18): a fault in between would sleep for ever. Therefore the range is woken
+ *       once more afterwards, when no new fault can begin to wait.
  *   <dt>This process is killed
  *   <dd>The guest holds a descriptor of its own, its threads wait. The next agent gets the same
  *       descriptor and wakes every thread: those whose page is not there fault again. A REMOVE that
