@@ -4,6 +4,9 @@ import io.pageferry.guest.handover.MappedPiece;
 import io.pageferry.guest.linux.FaultEvents;
 import io.pageferry.guest.linux.Userfaultfd;
 import java.io.IOException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -13,6 +16,10 @@ import org.slf4j.LoggerFactory;
  * missing page goes to the {@link FaultSink}, once a page; any other is answered here. Has a thread
  * of its own, which waits for nothing but the next event and, for the length of one piece, for
  * landings under way.
+ *
+ * <p>Another thread may serve what is queued instead (see {@link FaultWatch}); its own then looks
+ * after the guest's end and after what is to be tried again. The monitor of this object lets one at
+ * a time read and serve.
  */
 final class FaultReader implements Runnable {
   private static final Logger LOG = LoggerFactory.getLogger(FaultReader.class);
@@ -57,6 +64,14 @@ final class FaultReader implements Runnable {
   private boolean strangerSaid;
   private volatile boolean stopping;
 
+  /** How many read the faults besides this thread. */
+  private final AtomicInteger watches = new AtomicInteger();
+
+  /** Why somebody else could not serve them; said by this thread. */
+  private volatile @Nullable Exception failure;
+
+  private volatile @Nullable Thread thread;
+
   FaultReader(ServedGuest guest, PageArrival arrival, PageRequests requests, FaultSink sink) {
     this.guest = guest;
     this.userfaultfd = guest.userfaultfd;
@@ -68,10 +83,43 @@ final class FaultReader implements Runnable {
   /** Has the thread read once more, so that nobody waits for an event to be read, and end. */
   void stop() {
     stopping = true;
+    LockSupport.unpark(thread);
+  }
+
+  /** Another thread reads the faults, or does so no longer. Any thread. */
+  void watched(boolean begins) {
+    watches.addAndGet(begins ? 1 : -1);
+    LockSupport.unpark(thread);
+  }
+
+  /** Any thread; see {@link FaultWatch#serve}. */
+  boolean serveQueued() {
+    if (stopping || failure != null) {
+      return false;
+    }
+    try {
+      boolean again;
+      synchronized (this) {
+        readEvents();
+        serveFaults();
+        answerLocally();
+        again = local.size() > 0;
+      }
+      guest.noteIfComplete();
+      if (again) {
+        LockSupport.unpark(thread);
+      }
+      return true;
+    } catch (IOException | RuntimeException e) {
+      failure = e;
+      LockSupport.unpark(thread);
+      return false;
+    }
   }
 
   @Override
   public void run() {
+    thread = Thread.currentThread();
     try {
       if (!serve()) {
         sink.guestGone();
@@ -88,11 +136,7 @@ final class FaultReader implements Runnable {
   private boolean serve() throws IOException {
     long lookedNanos = System.nanoTime();
     while (!stopping) {
-      if (userfaultfd.poll(stepMillis())) {
-        readEvents();
-        serveFaults();
-      }
-      answerLocally();
+      step();
       guest.noteIfComplete();
       long now = System.nanoTime();
       if (guest.gone() || now - lookedNanos >= LOOK_NANOS) {
@@ -103,12 +147,43 @@ final class FaultReader implements Runnable {
         }
       }
     }
-    readEvents();
-    answerLocally();
+    synchronized (this) {
+      readEvents();
+      answerLocally();
+    }
     return true;
   }
 
-  private int stepMillis() {
+  private void step() throws IOException {
+    boolean some;
+    if (watches.get() > 0) {
+      // Also what the other one is about to read: he may be held up, and an event is read once.
+      LockSupport.parkNanos(this, TimeUnit.MILLISECONDS.toNanos(stepMillis()));
+      rethrow(failure);
+      some = true;
+    } else {
+      rethrow(failure);
+      some = userfaultfd.poll(stepMillis());
+    }
+    synchronized (this) {
+      if (some) {
+        readEvents();
+        serveFaults();
+      }
+      answerLocally();
+    }
+  }
+
+  private static void rethrow(@Nullable Exception failure) throws IOException {
+    if (failure instanceof IOException io) {
+      throw io;
+    }
+    if (failure != null) {
+      throw new IOException(failure);
+    }
+  }
+
+  private synchronized int stepMillis() {
     if (local.size() > 0) {
       return RETRY_MILLIS;
     }

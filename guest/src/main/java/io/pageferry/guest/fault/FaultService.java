@@ -24,9 +24,9 @@ import org.slf4j.LoggerFactory;
  * and pages land in the guest's memory while it runs. One a migration; the description of this
  * package says what may happen at the same time as what.
  *
- * <p>Threading: a thread of its own reads faults. Any number of threads may land pages. {@link
- * #finish} and {@link #close} belong to one owner, who first sees to it that nobody lands any more
- * (a landing that comes too late fails).
+ * <p>Threading: a thread of its own reads faults, unless a {@link FaultWatch} does. Any number of
+ * threads may land pages. {@link #finish} and {@link #close} belong to one owner, who first sees to
+ * it that nobody lands any more (a landing that comes too late fails).
  */
 public final class FaultService implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(FaultService.class);
@@ -157,6 +157,17 @@ public final class FaultService implements AutoCloseable {
   private void requireInRegion(int region, long firstPage, long count) {
     Objects.checkIndex(region, guest.missing.regions());
     Objects.checkFromIndexSize(firstPage, count, guest.missing.pages(region));
+  }
+
+  /**
+   * Has somebody else's thread read the faults.
+   *
+   * @throws IOException if this service was closed, or the descriptor is none that can be waited on
+   */
+  public FaultWatch watch() throws IOException {
+    // One that polls with an error blocks whoever reads it.
+    var _ = guest.userfaultfd.poll(0);
+    return new FaultWatch(reader, guest.userfaultfd.descriptor());
   }
 
   /** Pages that are still missing. */

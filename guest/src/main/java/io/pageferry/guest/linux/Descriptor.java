@@ -48,6 +48,20 @@ public final class Descriptor implements AutoCloseable {
     }
   }
 
+  /**
+   * Keeps it open for somebody who waits on it by its number; {@link #letGo} must follow.
+   *
+   * @throws IOException if it has been closed
+   */
+  public int hold() throws IOException {
+    return acquire();
+  }
+
+  /** Undoes one {@link #hold}. */
+  public void letGo() {
+    release();
+  }
+
   /** Whether it has been closed, or will be when the last call returns. */
   public boolean isClosed() {
     return (uses.get() & CLOSED) != 0;

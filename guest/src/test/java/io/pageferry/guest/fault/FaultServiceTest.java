@@ -27,8 +27,10 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -81,9 +83,11 @@ class FaultServiceTest {
     final BlockingQueue<List<Long>> asked = new LinkedBlockingQueue<>();
     final CompletableFuture<Void> gone = new CompletableFuture<>();
     final CompletableFuture<Throwable> failure = new CompletableFuture<>();
+    final Set<Thread> askers = ConcurrentHashMap.newKeySet();
 
     @Override
     public void request(int region, long[] pages, int count) {
+      askers.add(Thread.currentThread());
       List<Long> copy = new ArrayList<>();
       for (int i = 0; i < count; i++) {
         copy.add((long) region << 32 | pages[i]);
@@ -240,6 +244,58 @@ class FaultServiceTest {
       assertThat(statistics.maxNanos()).isGreaterThanOrEqualTo(statistics.p50Nanos());
       assertThat(served.service.missing()).isEqualTo(2 * PAGES - 17);
       assertThat(served.requests.asked).isEmpty();
+    }
+  }
+
+  @Test
+  void anotherThreadServesTheFaultsForAsLongAsItWatches() throws Exception {
+    try (Served served = new Served(Memory.ANONYMOUS)) {
+      FaultWatch watch = served.service.watch();
+      for (int page = 0; page < 50; page++) {
+        CompletableFuture<String> reading = served.guest.tell("read 0 " + page);
+        while (served.requests.asked.isEmpty()) {
+          assertThat(watch.serve()).isTrue();
+        }
+        assertThat(served.requests.next()).containsExactly((long) page);
+        served.land(0, page, 1);
+        assertThat(reading.get(60, TimeUnit.SECONDS))
+            .isEqualTo("" + FaultingProcess.content(0, page));
+      }
+      // The service's own looks now and then; it cannot have been first each time.
+      assertThat(served.requests.askers).contains(Thread.currentThread());
+
+      served.requests.askers.clear();
+      watch.close();
+      watch.close();
+      CompletableFuture<String> reading = served.guest.tell("read 1 7");
+      assertThat(served.requests.next()).containsExactly(1L << 32 | 7);
+      assertThat(served.requests.askers).doesNotContain(Thread.currentThread());
+      served.land(1, 7, 1);
+      assertThat(reading.get(60, TimeUnit.SECONDS)).isEqualTo("" + FaultingProcess.content(1, 7));
+    }
+  }
+
+  @Test
+  void nobodyReadsTheFaultsOfAServiceThatHasClosed() throws Exception {
+    try (Served served = new Served(Memory.ANONYMOUS)) {
+      try (FaultWatch watch = served.service.watch()) {
+        served.service.close();
+        assertThat(watch.serve()).isFalse();
+      }
+      assertThatThrownBy(() -> served.service.watch()).isInstanceOf(IOException.class);
+    }
+  }
+
+  /** A thread that never serves does not keep the guest waiting for good. */
+  @Test
+  void aWatchThatSleepsIsStoodInFor() throws Exception {
+    try (Served served = new Served(Memory.ANONYMOUS);
+        FaultWatch watch = served.service.watch()) {
+      assertThat(watch.descriptor()).isPositive();
+      CompletableFuture<String> reading = served.guest.tell("read 0 3");
+      assertThat(served.requests.next()).containsExactly(3L);
+      served.land(0, 3, 1);
+      assertThat(reading.get(60, TimeUnit.SECONDS)).isEqualTo("" + FaultingProcess.content(0, 3));
     }
   }
 

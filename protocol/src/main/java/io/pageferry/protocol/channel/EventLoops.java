@@ -4,7 +4,6 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelPromise;
 import io.netty.channel.EventLoop;
-import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.EventExecutor;
@@ -29,11 +28,13 @@ final class EventLoops extends MultiThreadIoEventLoopGroup {
   /** What runs on one loop. Guarded by the group. */
   private static final class Occupation {
     private final EventLoop loop;
+    private final AnswerWatch watch;
     private int channels;
     private int urgent;
 
-    Occupation(EventLoop loop) {
+    Occupation(EventLoop loop, AnswerWatch watch) {
       this.loop = loop;
+      this.watch = watch;
     }
   }
 
@@ -43,11 +44,27 @@ final class EventLoops extends MultiThreadIoEventLoopGroup {
    * @param threads started as needed
    * @param name of the threads, in front of a number
    */
-  EventLoops(int threads, String name, IoHandlerFactory io) {
-    super(threads, new DefaultThreadFactory(name, true), io);
+  EventLoops(int threads, String name, Transport transport) {
+    this(threads, name, transport, new ArrayList<>());
+  }
+
+  private EventLoops(int threads, String name, Transport transport, List<AnswerWatch> watches) {
+    super(
+        threads,
+        new DefaultThreadFactory(name, true),
+        transport.ioHandlerFactory(() -> added(new AnswerWatch(), watches)));
+    // Made one after the other with their loops; io_uring makes none.
+    int made = 0;
     for (EventExecutor loop : this) {
-      places.add(new Occupation((EventLoop) loop));
+      AnswerWatch watch = made < watches.size() ? watches.get(made) : new AnswerWatch();
+      places.add(new Occupation((EventLoop) loop, watch));
+      made++;
     }
+  }
+
+  private static AnswerWatch added(AnswerWatch watch, List<AnswerWatch> watches) {
+    watches.add(watch);
+    return watch;
   }
 
   @Override
@@ -69,6 +86,17 @@ final class EventLoops extends MultiThreadIoEventLoopGroup {
 
   private synchronized void leave(Occupation place) {
     place.channels--;
+  }
+
+  /** What keeps this channel's loop awake; of no effect where the transport has no such thing. */
+  static AnswerWatch watchOf(Channel channel) {
+    return channel.eventLoop().parent() instanceof EventLoops loops
+        ? loops.watchOf(channel.eventLoop())
+        : new AnswerWatch();
+  }
+
+  private AnswerWatch watchOf(EventLoop loop) {
+    return places.stream().filter(place -> place.loop.equals(loop)).findAny().orElseThrow().watch;
   }
 
   /** From now on other channels go elsewhere than to this channel's loop, until it is closed. */

@@ -5,6 +5,7 @@ import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFutureListener;
+import io.netty.channel.IoEventLoop;
 import io.pageferry.protocol.channel.PeerLostException.Kind;
 import io.pageferry.protocol.frame.Frame;
 import io.pageferry.protocol.frame.FrameEncoder;
@@ -19,6 +20,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,6 +51,7 @@ public final class PeerChannel implements AutoCloseable {
   private final AtomicReference<@Nullable PeerLostException> end = new AtomicReference<>();
   private final AtomicBoolean flushing = new AtomicBoolean();
   private final AtomicBoolean closing = new AtomicBoolean();
+  private final AnswerWatch answers;
   private final ChannelFutureListener onWritten = written -> writeEnded(written.cause());
   private volatile PeerIdentity identity;
 
@@ -63,6 +66,7 @@ public final class PeerChannel implements AutoCloseable {
     this.peerName = peerName;
     this.lifeSigns = lifeSigns;
     this.settings = settings;
+    this.answers = EventLoops.watchOf(channel);
     identity = PeerIdentity.plaintext(channel.remoteAddress());
   }
 
@@ -120,6 +124,24 @@ public final class PeerChannel implements AutoCloseable {
     channel.writeAndFlush(frame).addListener(onWritten);
   }
 
+  /**
+   * Sends a question whose answer somebody waits for: as {@link #send}, and then the event loop
+   * looks for the answer without falling asleep, for some hundred microseconds at most.
+   */
+  public void ask(Message question) {
+    ByteBuf frame = FrameEncoder.frame(question, channel.alloc());
+    if (channel.eventLoop().inEventLoop()) {
+      askNow(frame);
+    } else {
+      channel.eventLoop().execute(() -> askNow(frame));
+    }
+  }
+
+  private void askNow(ByteBuf frame) {
+    sendNow(frame);
+    answers.asked();
+  }
+
   /** Whether less is on its way than the bound at which {@link #sendFrame} waits. */
   public boolean isWritable() {
     return channel.isWritable();
@@ -134,6 +156,27 @@ public final class PeerChannel implements AutoCloseable {
   public void urgent() {
     EventLoops.reserve(channel);
     SocketUrgency.first(channel);
+  }
+
+  /**
+   * Has the event loop watch a descriptor besides its sockets, so that what is read there and what
+   * is then sent here takes one thread. Ends with the channel. Only with epoll.
+   *
+   * @param descriptor open until {@code ended}
+   * @param readable called on the event loop when there is something to read; false if it should
+   *     not be called again. Must not block
+   * @param ended called once, by any thread, when the descriptor is no longer watched
+   * @return ends the watch, soon; from any thread
+   */
+  public Runnable watch(int descriptor, BooleanSupplier readable, Runnable ended) {
+    if (!(channel.eventLoop() instanceof IoEventLoop loop) || !DescriptorWatch.possibleOn(loop)) {
+      ended.run();
+      return () -> {};
+    }
+    DescriptorWatch watch = new DescriptorWatch(descriptor, readable, ended);
+    watch.begin(loop);
+    channel.closeFuture().addListener(closed -> watch.cancel(loop));
+    return () -> watch.cancel(loop);
   }
 
   /**
@@ -343,6 +386,7 @@ public final class PeerChannel implements AutoCloseable {
       frame.release();
       return;
     }
+    answers.answered();
     FrameListener taking = listener;
     if (taking != null) {
       deliver(taking, frame);

@@ -44,8 +44,8 @@ public final class PeerConnector implements AutoCloseable {
     }
     this.settings = settings;
     transport = settings.transport().resolve();
-    group = new EventLoops(settings.eventLoopThreads(), "connect", transport.ioHandlerFactory());
-    urgentGroup = new EventLoops(1, "connect-urgent", transport.ioHandlerFactory());
+    group = new EventLoops(settings.eventLoopThreads(), "connect", transport);
+    urgentGroup = new EventLoops(1, "connect-urgent", transport);
   }
 
   /** The transport in use, never AUTO. */

@@ -1,6 +1,7 @@
 package io.pageferry.protocol.channel;
 
 import io.netty.channel.IoHandlerFactory;
+import io.netty.channel.SelectStrategyFactory;
 import io.netty.channel.ServerChannel;
 import io.netty.channel.epoll.Epoll;
 import io.netty.channel.epoll.EpollIoHandler;
@@ -14,6 +15,7 @@ import io.netty.channel.uring.IoUring;
 import io.netty.channel.uring.IoUringIoHandler;
 import io.netty.channel.uring.IoUringServerSocketChannel;
 import io.netty.channel.uring.IoUringSocketChannel;
+import java.nio.channels.spi.SelectorProvider;
 import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -86,12 +88,17 @@ public enum Transport {
     return String.valueOf(cause.getMessage());
   }
 
-  IoHandlerFactory ioHandlerFactory() {
+  /**
+   * What drives event loops.
+   *
+   * @param strategies one for each loop, in their order; not used by io_uring
+   */
+  IoHandlerFactory ioHandlerFactory(SelectStrategyFactory strategies) {
     return switch (this) {
-      case AUTO -> resolve().ioHandlerFactory();
+      case AUTO -> resolve().ioHandlerFactory(strategies);
       case IO_URING -> IoUringIoHandler.newFactory();
-      case EPOLL -> EpollIoHandler.newFactory();
-      case NIO -> NioIoHandler.newFactory();
+      case EPOLL -> EpollIoHandler.newFactory(0, strategies);
+      case NIO -> NioIoHandler.newFactory(SelectorProvider.provider(), strategies);
     };
   }
 

@@ -2,21 +2,26 @@ package io.pageferry.protocol.channel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.netty.bootstrap.Bootstrap;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.unix.FileDescriptor;
 import io.pageferry.protocol.frame.Frame;
 import io.pageferry.protocol.frame.FrameHeader;
 import io.pageferry.protocol.message.PageRequest;
 import io.pageferry.protocol.pki.TestAuthority;
 import io.pageferry.protocol.tls.TlsContexts;
 import io.pageferry.protocol.tls.TlsEngineKind;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
@@ -94,6 +99,81 @@ final class UrgentFrameTest {
       arrived.countDown();
       assertThat(held.await(Wire.SOON.toSeconds(), TimeUnit.SECONDS)).isTrue();
       assertThat(landing.intact(i -> PAGE)).isTrue();
+    }
+  }
+
+  @Test
+  void theLoopServesADescriptorBesidesItsSocketsForAsLongAsTheChannelLasts() throws Exception {
+    assumeTrue(Transport.EPOLL.available());
+    FileDescriptor[] pipe = FileDescriptor.pipe();
+    CountDownLatch ended = new CountDownLatch(1);
+    try (Wire wire = new Wire(TransportSettings.plaintext().withTransport(Transport.EPOLL))) {
+      AtomicInteger asked = new AtomicInteger();
+      try (Wire.Ends ends = wire.join()) {
+        ends.source()
+            .listen(
+                new Answering() {
+                  @Override
+                  void request(PeerChannel channel) {
+                    asked.incrementAndGet();
+                  }
+                });
+        ByteBuffer one = ByteBuffer.allocateDirect(1);
+        ends.target()
+            .watch(
+                pipe[0].intValue(),
+                () -> {
+                  readOne(pipe[0], one.clear());
+                  ends.target().ask(REQUEST);
+                  return true;
+                },
+                ended::countDown);
+        ByteBuffer some = ByteBuffer.allocateDirect(3);
+        assertThat(pipe[1].write(some, 0, 3)).isEqualTo(3);
+        await().atMost(Wire.SOON).until(() -> asked.get() == 3);
+        assertThat(ended.getCount()).isOne();
+      }
+      assertThat(ended.await(Wire.SOON.toSeconds(), TimeUnit.SECONDS)).isTrue();
+    } finally {
+      pipe[0].close();
+      pipe[1].close();
+    }
+  }
+
+  private static void readOne(FileDescriptor from, ByteBuffer to) {
+    try {
+      assertThat(from.read(to, 0, 1)).isOne();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void aWatchEndsWhenItIsToldToOrHasNothingMoreToServe() throws Exception {
+    assumeTrue(Transport.EPOLL.available());
+    FileDescriptor[] pipe = FileDescriptor.pipe();
+    try (Wire wire = new Wire(TransportSettings.plaintext().withTransport(Transport.EPOLL));
+        Wire.Ends ends = wire.join()) {
+      CountDownLatch cancelled = new CountDownLatch(1);
+      ends.target().watch(pipe[0].intValue(), () -> true, cancelled::countDown).run();
+      assertThat(cancelled.await(Wire.SOON.toSeconds(), TimeUnit.SECONDS)).isTrue();
+      CountDownLatch served = new CountDownLatch(1);
+      assertThat(pipe[1].write(ByteBuffer.allocateDirect(1), 0, 1)).isOne();
+      ends.target().watch(pipe[0].intValue(), () -> false, served::countDown);
+      assertThat(served.await(Wire.SOON.toSeconds(), TimeUnit.SECONDS)).isTrue();
+    } finally {
+      pipe[0].close();
+      pipe[1].close();
+    }
+  }
+
+  @Test
+  void withoutEpollNothingIsWatched() throws Exception {
+    try (Wire wire = new Wire(TransportSettings.plaintext().withTransport(Transport.NIO));
+        Wire.Ends ends = wire.join()) {
+      CountDownLatch ended = new CountDownLatch(1);
+      ends.target().watch(0, () -> true, ended::countDown).run();
+      assertThat(ended.getCount()).isZero();
     }
   }
 
@@ -212,7 +292,7 @@ final class UrgentFrameTest {
   @ParameterizedTest
   @MethodSource("all")
   void theKernelIsToldWhatIsUrgent(Transport transport) throws Exception {
-    EventLoops loops = new EventLoops(1, "urgent-test", transport.ioHandlerFactory());
+    EventLoops loops = new EventLoops(1, "urgent-test", transport);
     try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       Channel channel =
           new Bootstrap()

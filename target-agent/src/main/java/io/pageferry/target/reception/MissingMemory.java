@@ -2,6 +2,7 @@ package io.pageferry.target.reception;
 
 import io.pageferry.guest.fault.FaultService;
 import io.pageferry.guest.fault.FaultStatistics;
+import io.pageferry.guest.fault.FaultWatch;
 import io.pageferry.guest.fault.MissingPages;
 import io.pageferry.guest.handover.GuestHandover;
 import io.pageferry.guest.handover.MappedRegion;
@@ -18,6 +19,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The part of a guest's memory that is not here: first only written down, page by page, as the
@@ -26,6 +29,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Driver thread only.
  */
 final class MissingMemory implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(MissingMemory.class);
+
   private final IncomingGuest guest;
   private final ImageLayout layout;
   private final LandingPlace place;
@@ -33,6 +38,9 @@ final class MissingMemory implements AutoCloseable {
   private @Nullable MissingPages pages;
   private @Nullable GuestHandover handover;
   private @Nullable FaultService faults;
+
+  /** Ends the reading of faults by the channel that pages are asked for on. */
+  private Runnable watching = () -> {};
 
   MissingMemory(IncomingGuest guest, ImageLayout layout, LandingPlace place, FaultLine faultLine) {
     this.guest = guest;
@@ -194,12 +202,30 @@ final class MissingMemory implements AutoCloseable {
    */
   void ask(RequestChannel channel) {
     faultLine.use(channel);
+    watchBy(channel);
     faults().repeatRequests();
+  }
+
+  /** Who asks for pages reads the faults as well: one thread less to be woken for each of them. */
+  private void watchBy(RequestChannel channel) {
+    endWatch();
+    try {
+      FaultWatch watch = faults().watch();
+      watching = channel.channel().watch(watch.descriptor(), watch::serve, watch::close);
+    } catch (IOException e) {
+      LOG.debug("the faults are no longer read", e);
+    }
+  }
+
+  private void endWatch() {
+    watching.run();
+    watching = () -> {};
   }
 
   /** There is nobody to ask for pages. */
   void askNobody() {
     faultLine.use(null);
+    endWatch();
   }
 
   FaultStatistics statistics() {
@@ -236,6 +262,7 @@ final class MissingMemory implements AutoCloseable {
 
   /** Nothing is missing any more: the guest is on its own. The list of what was stays. */
   void finish() {
+    endWatch();
     faults().finish();
   }
 
@@ -258,6 +285,7 @@ final class MissingMemory implements AutoCloseable {
   /** Lets go; a guest that waits for a page goes on waiting for whoever takes it up again. */
   @Override
   public void close() {
+    endWatch();
     if (faults != null) {
       faults.close();
     }

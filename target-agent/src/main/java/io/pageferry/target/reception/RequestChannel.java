@@ -25,6 +25,6 @@ record RequestChannel(PeerChannel channel, TargetConversation conversation) {
       LOG.debug("not asked for: {}", e.getMessage());
       return;
     }
-    channel.send(request);
+    channel.ask(request);
   }
 }
