@@ -10,15 +10,14 @@ import java.util.zip.CRC32C;
 
 /**
  * Registers as device state. Little-endian: magic, version, the fixed fields in the order of {@link
- * #encode}, the first fault as text, the generations of the working set as variable-length numbers
- * (seven bits a byte, low ones first), and the CRC32C of all that.
+ * #encode}, the first fault as text, the generations of the working set ({@link WorkingSet#save}),
+ * and the CRC32C of all that.
  */
 final class RegistersCodec {
   private static final long MAGIC = 0x4F4D4544_59464750L; // "PGFYDEMO"
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
   private static final int FIXED_BYTES = 200;
   private static final int MAX_FAULT_BYTES = 1024;
-  private static final int MAX_VARINT_BYTES = 5;
   private static final int CRC_BYTES = 4;
 
   private RegistersCodec() {}
@@ -31,12 +30,8 @@ final class RegistersCodec {
             : registers.firstFault.getBytes(StandardCharsets.UTF_8);
     int faultLength = Math.min(fault.length, MAX_FAULT_BYTES);
     GuestClock last = registers.lastTick;
-    int generationBytes = 0;
-    for (long i = 0; i < set.pages(); i++) {
-      generationBytes += varintBytes(set.generation(i));
-    }
     ByteBuffer out =
-        ByteBuffer.allocate(FIXED_BYTES + faultLength + generationBytes + CRC_BYTES)
+        ByteBuffer.allocate(FIXED_BYTES + faultLength + set.savedBytes() + CRC_BYTES)
             .order(ByteOrder.LITTLE_ENDIAN);
     out.putLong(MAGIC).putInt(VERSION);
     out.putLong(memory.pages()).putInt(memory.regionCount()).putLong(set.pages());
@@ -52,22 +47,11 @@ final class RegistersCodec {
     }
     out.put((byte) (registers.firstFault == null ? 0 : 1));
     out.putShort((short) faultLength).put(fault, 0, faultLength);
-    for (long i = 0; i < set.pages(); i++) {
-      int rest = set.generation(i);
-      while ((rest & ~0x7F) != 0) {
-        out.put((byte) (rest | 0x80));
-        rest >>>= 7;
-      }
-      out.put((byte) rest);
-    }
+    set.save(out);
     CRC32C crc = new CRC32C();
     crc.update(out.array(), 0, out.position());
     out.putInt((int) crc.getValue());
     return out.flip();
-  }
-
-  private static int varintBytes(int value) {
-    return (31 - Integer.numberOfLeadingZeros(value | 1)) / 7 + 1;
   }
 
   /**
@@ -147,24 +131,10 @@ final class RegistersCodec {
     if (fault) {
       registers.firstFault = new String(text, StandardCharsets.UTF_8);
     }
-    for (long i = 0; i < setPages; i++) {
-      set.setGeneration(i, varint(in));
-    }
+    set.restore(in);
     if (in.hasRemaining()) {
       throw new IOException(in.remaining() + " bytes behind the end of the device state");
     }
     return registers;
-  }
-
-  private static int varint(ByteBuffer in) throws IOException {
-    int value = 0;
-    for (int i = 0; i < MAX_VARINT_BYTES; i++) {
-      byte b = in.get();
-      value |= (b & 0x7F) << (7 * i);
-      if (b >= 0) {
-        return value;
-      }
-    }
-    throw new IOException("the device state is malformed: a generation of more than 32 bits");
   }
 }

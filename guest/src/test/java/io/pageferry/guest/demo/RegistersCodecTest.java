@@ -58,7 +58,7 @@ final class RegistersCodecTest {
         .isEqualTo(
             "50474659"
                 + "44454d4f" // PGFYDEMO
-                + "01000000" // version
+                + "02000000" // version
                 + "4000000000000000" // pages
                 + "01000000" // regions
                 + "1400000000000000" // working set
@@ -74,6 +74,21 @@ final class RegistersCodecTest {
     Registers is = RegistersCodec.decode(bytes(RegistersCodec.encode(was, memory)), memory);
     assertThat(is.lastTick).isNull();
     assertThat(is.firstFault).isNull();
+  }
+
+  @Test
+  void aByteAPageDoesUntilOneWasWrittenMoreOften() throws IOException {
+    WorkingSet set = new WorkingSet(memory, 64);
+    Registers was = new Registers(1, PagePattern.TEXT, 1, set);
+    int small = RegistersCodec.encode(was, memory).remaining();
+    set.setGeneration(63, 256);
+    assertThat(RegistersCodec.encode(was, memory).remaining()).isEqualTo(small);
+    set.setGeneration(63, 257);
+    byte[] state = bytes(RegistersCodec.encode(was, memory));
+    assertThat(state).hasSize(small + 64);
+    WorkingSet is = RegistersCodec.decode(state, memory).workingSet;
+    assertThat(is.generation(62)).isEqualTo(1);
+    assertThat(is.generation(63)).isEqualTo(257);
   }
 
   @Test
