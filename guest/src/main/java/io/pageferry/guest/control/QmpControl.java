@@ -21,10 +21,21 @@ import org.jspecify.annotations.Nullable;
  * became of the load is asked on the loading side.
  */
 public final class QmpControl implements GuestControl {
-  /** How long to wait for an event before asking again; a guest need not send events. */
+  /**
+   * How often the way to the guest and back is gone before it counts: what ran 200 times is
+   * compiled.
+   */
+  private static final int REHEARSALS = 120;
+
+  /** The same for a device state, which takes a connection and a thread each time. */
+  private static final int STATE_REHEARSALS = 10;
+
+  /** How long to wait for an event before asking; a guest need not send events. */
   private static final Duration[] ASK_AGAIN = {
     Duration.ofMillis(2), Duration.ofMillis(10), Duration.ofMillis(50), Duration.ofMillis(200)
   };
+
+  private static final String COMPLETED = "completed";
 
   private final QmpClient client;
   private final Duration timeout;
@@ -80,12 +91,14 @@ public final class QmpControl implements GuestControl {
 
   @Override
   public void warmUp() throws GuestControlException {
-    exchange().rehearse(timeout);
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < STATE_REHEARSALS; i++) {
+      exchange().rehearse(timeout);
+    }
+    for (int i = 0; i < REHEARSALS; i++) {
       status();
       migration();
     }
-    client.awaitEvent(event -> false, Duration.ofNanos(1));
+    client.awaitEvent(QmpControl::endsMigration, Duration.ofNanos(1));
   }
 
   @Override
@@ -206,9 +219,16 @@ public final class QmpControl implements GuestControl {
 
   private void awaitMigration(long deadline, String what) throws GuestControlException {
     for (int attempt = 0; ; attempt++) {
+      Duration pause = ASK_AGAIN[Math.min(attempt, ASK_AGAIN.length - 1)];
+      Duration left = left(deadline, what);
+      Optional<QmpEvent> end =
+          client.awaitEvent(QmpControl::endsMigration, pause.compareTo(left) < 0 ? pause : left);
+      if (end.isPresent() && outcome(end.get()).equals(COMPLETED)) {
+        return;
+      }
       JsonNode migration = migration();
       switch (migration.path("status").asText("none")) {
-        case "completed" -> {
+        case COMPLETED -> {
           return;
         }
         case "failed", "cancelled", "cancelling" ->
@@ -217,19 +237,18 @@ public final class QmpControl implements GuestControl {
                     + what
                     + ": "
                     + migration.path("error-desc").asText("it does not say why"));
-        default -> {
-          Duration pause = ASK_AGAIN[Math.min(attempt, ASK_AGAIN.length - 1)];
-          Duration left = left(deadline, what);
-          client.awaitEvent(QmpControl::endsMigration, pause.compareTo(left) < 0 ? pause : left);
-        }
+        default -> {}
       }
     }
   }
 
   private static boolean endsMigration(QmpEvent event) {
-    String status = event.data().path("status").asText();
     return event.name().equals("MIGRATION")
-        && (status.equals("completed") || status.equals("failed"));
+        && (outcome(event).equals(COMPLETED) || outcome(event).equals("failed"));
+  }
+
+  private static String outcome(QmpEvent event) {
+    return event.data().path("status").asText();
   }
 
   private Duration left(long deadline, String what) throws GuestControlException {
