@@ -7,22 +7,23 @@ import java.util.concurrent.FutureTask;
 
 /**
  * The paused guest writes its device state down, on a thread of its own, while its last pages are
- * on their way.
+ * on their way. Made before the guest is paused, so that beginning costs it nothing else.
  *
  * <p>Threading: the guest's control belongs to that thread from {@link #begin} until {@link #await}
- * or {@link #close} has returned; nobody else may use it meanwhile. Both are for the driver.
+ * or {@link #close} has returned; nobody else may use it meanwhile. All are for the driver.
  */
 final class DeviceStateSaving implements AutoCloseable {
   private final FutureTask<byte[]> task;
   private final Thread thread;
 
-  private DeviceStateSaving(GuestControl control) {
+  DeviceStateSaving(GuestControl control) {
     task = new FutureTask<>(control::saveDeviceState);
-    thread = Thread.ofPlatform().name("device-state").daemon().start(task);
+    thread = Thread.ofPlatform().name("device-state").daemon().unstarted(task);
   }
 
-  static DeviceStateSaving begin(GuestControl control) {
-    return new DeviceStateSaving(control);
+  /** The guest stands still. */
+  void begin() {
+    thread.start();
   }
 
   /**

@@ -64,7 +64,10 @@ final class PostCopySwitch {
       PostCopy postcopy, int round, UnsentPages unsent, Stale stale, LedgerFields more)
       throws IOException, InterruptedException {
     MissingSeries missing = new MissingSeries(link);
-    unsent.forEach(missing::add);
+    UnsentPages.Runs naming = missing::add;
+    PageRunConsumer found = (region, first, count) -> unsent.mark(region, first, count, naming);
+    DeviceStateSaving saving = new DeviceStateSaving(guest.control());
+    unsent.forEach(naming);
     missing.flush();
     noteOperations();
     // Before the guest stands still: whoever finds this ledger knows that it has to be resumed.
@@ -78,8 +81,9 @@ final class PostCopySwitch {
 
     long named;
     long saved;
-    try (DeviceStateSaving saving = DeviceStateSaving.begin(guest.control())) {
-      stale.collect((region, first, count) -> unsent.mark(region, first, count, missing::add));
+    try (saving) {
+      saving.begin();
+      stale.collect(found);
       missing.end();
       named = System.nanoTime();
       Switchover.sendDeviceState(link, saving.await());

@@ -93,6 +93,7 @@ final class Switchover {
    * @throws IOException on any failure; the ledger's state says on which side of the hand-over
    */
   Parts run(int round, boolean verifyFull) throws IOException, InterruptedException {
+    DeviceStateSaving saving = new DeviceStateSaving(guest.control());
     // Before the guest stands still: whoever finds this ledger knows that it has to be resumed.
     ledger.record(LedgerState.PAUSED);
     progress.switchoverBegins();
@@ -105,7 +106,8 @@ final class Switchover {
     long landed;
     long saved;
     // The guest writes its state down while its last pages travel; neither needs the other.
-    try (DeviceStateSaving saving = DeviceStateSaving.begin(guest.control())) {
+    try (saving) {
+      saving.begin();
       RoundSender.Sent last = rounds.send(round, remainder.collect(), true);
       journal.round(last, 0);
       landed = System.nanoTime();

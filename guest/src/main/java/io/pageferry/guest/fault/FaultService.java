@@ -46,31 +46,51 @@ public final class FaultService implements AutoCloseable {
   }
 
   /**
-   * Begins to serve a guest whose memory lies in files.
+   * Checks that a guest whose memory lies in files has mapped them where it says; takes
+   * milliseconds.
+   *
+   * @throws IOException if it has mapped something else than the image
+   */
+  public static void requireMapped(GuestHandover handover, GuestImage image) throws IOException {
+    List<MappedPiece> pieces = MappedPiece.of(handover.regions(), image);
+    List<ProcessMaps.Mapping> mappings = mappings(handover);
+    for (MappedPiece piece : pieces) {
+      piece.requireMapped(mappings, image);
+    }
+  }
+
+  /**
+   * Begins to serve a guest whose memory lies in files, as the other; checks that first.
+   *
+   * @throws IOException if the guest has mapped something else than the image
+   */
+  public static FaultService start(
+      GuestHandover handover, GuestImage image, MissingPages missing, FaultSink sink)
+      throws IOException {
+    requireMapped(handover, image);
+    return start(handover, GuestRegion.of(image), missing, sink);
+  }
+
+  /**
+   * Begins to serve a guest of which is known that its memory is where it says.
    *
    * <p>Threads of the guest that wait already, because an earlier agent died, are woken: those
    * whose page is not there fault again.
    *
    * @param handover this service's from now on, unless this throws
    * @param missing complete; nothing may be added any more
-   * @throws IOException if the guest has mapped something else than the image
    */
-  public static FaultService start(
-      GuestHandover handover, GuestImage image, MissingPages missing, FaultSink sink)
-      throws IOException {
-    List<MappedPiece> pieces = MappedPiece.of(handover.regions(), image);
-    List<ProcessMaps.Mapping> mappings = mappings(handover);
-    for (MappedPiece piece : pieces) {
-      piece.requireMapped(mappings, image);
-    }
-    return begin(handover, pieces, missing, sink);
-  }
-
-  /** As the other, for a guest whose memory is in no file. */
   public static FaultService start(
       GuestHandover handover, List<GuestRegion> regions, MissingPages missing, FaultSink sink)
       throws IOException {
-    return begin(handover, MappedPiece.of(handover.regions(), regions), missing, sink);
+    List<MappedPiece> pieces = MappedPiece.of(handover.regions(), regions);
+    ServedGuest guest = new ServedGuest(handover, pieces, missing);
+    for (MappedPiece piece : pieces) {
+      guest.userfaultfd.wake(piece.start(), piece.end() - piece.start());
+    }
+    FaultService service = new FaultService(guest, sink);
+    service.thread.start();
+    return service;
   }
 
   private static List<ProcessMaps.Mapping> mappings(GuestHandover handover) throws IOException {
@@ -86,18 +106,6 @@ public final class FaultService implements AutoCloseable {
       }
       throw e;
     }
-  }
-
-  private static FaultService begin(
-      GuestHandover handover, List<MappedPiece> pieces, MissingPages missing, FaultSink sink)
-      throws IOException {
-    ServedGuest guest = new ServedGuest(handover, pieces, missing);
-    for (MappedPiece piece : pieces) {
-      guest.userfaultfd.wake(piece.start(), piece.end() - piece.start());
-    }
-    FaultService service = new FaultService(guest, sink);
-    service.thread.start();
-    return service;
   }
 
   /**

@@ -150,7 +150,19 @@ public final class MissingPages {
 
   /** Marks pages as missing. Not while a {@link FaultService} is at work on them. */
   public void add(int region, long firstPage, long count) {
-    change(region, firstPage, count, true);
+    Objects.checkFromIndexSize(firstPage, count, regionPages[region]);
+    long firstWord = (firstPage + 63) / 64;
+    long words = (firstPage + count) / 64 - firstWord;
+    if (counts.get(region) != 0 || words <= 0) {
+      change(region, firstPage, count, true);
+      return;
+    }
+    // A memory that is missing as a whole is named while the guest stands still, or just before.
+    file.asSlice(offsets[region] + 8 * firstWord, 8 * words).fill((byte) -1);
+    counts.addAndGet(region, 64 * words);
+    change(region, firstPage, firstWord * 64 - firstPage, true);
+    long end = (firstWord + words) * 64;
+    change(region, end, firstPage + count - end, true);
   }
 
   /**

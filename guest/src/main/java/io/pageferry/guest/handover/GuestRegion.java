@@ -10,7 +10,8 @@ import java.util.List;
  * @param bytes a multiple of 4096
  */
 public record GuestRegion(String name, long bytes) {
-  static List<GuestRegion> of(GuestImage image) {
+  /** Those of an image, in order. */
+  public static List<GuestRegion> of(GuestImage image) {
     return image.regions().stream()
         .map(region -> new GuestRegion(region.name(), region.bytes()))
         .toList();

@@ -52,6 +52,19 @@ class MissingPagesTest {
     requireEqual(MissingPages.reopen(folder.resolve("missing"), SIZES), plain);
   }
 
+  @Test
+  void manyPagesAtOnceAreTheSameAsEachByItself() throws IOException {
+    for (int first = 0; first < 130; first += 13) {
+      for (int count = 1; first + count <= 1000; count += 61) {
+        MissingPages missing = MissingPages.create(folder.resolve("missing"), SIZES);
+        missing.add(0, first, count);
+        BitSet named = new BitSet();
+        named.set(first, first + count);
+        requireEqual(missing, List.of(named, new BitSet(), new BitSet(), new BitSet()));
+      }
+    }
+  }
+
   private static void requireEqual(MissingPages missing, List<BitSet> plain) throws IOException {
     long all = 0;
     for (int region = 0; region < SIZES.size(); region++) {

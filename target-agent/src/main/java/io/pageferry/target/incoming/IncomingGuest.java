@@ -11,6 +11,7 @@ import io.pageferry.guest.control.GuestStatus;
 import io.pageferry.guest.control.QmpControl;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
+import io.pageferry.guest.fault.FaultService;
 import io.pageferry.guest.handover.GuestHandover;
 import io.pageferry.guest.handover.GuestRegion;
 import io.pageferry.guest.handover.HandoverListener;
@@ -299,7 +300,19 @@ public final class IncomingGuest {
     if (description.anonymousMemory()) {
       awaited = FaultHandover.listen(description.handover().orElseThrow());
     } else {
-      faults = FaultHandover.request(control());
+      GuestHandover given = FaultHandover.request(control());
+      boolean ours = false;
+      try {
+        // Here and not when it is served: the guest stands still then.
+        FaultService.requireMapped(given, image().orElseThrow());
+        faults = given;
+        ours = true;
+      } finally {
+        if (!ours) {
+          given.unregister();
+          given.close();
+        }
+      }
     }
   }
 

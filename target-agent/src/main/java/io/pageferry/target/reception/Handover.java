@@ -76,9 +76,6 @@ final class Handover {
       throws MigrationAborted, InterruptedException {
     progress.phase("preparing");
     Digest ours = compare(theirs, running, layout);
-    // All of it is here: a page that the guest finds missing is one of zeros, for the kernel to
-    // make.
-    guest.liftFaults();
     activation.load(deviceState);
     prepared(null, ours);
     story.info(
@@ -220,16 +217,17 @@ final class Handover {
    */
   void awaitCommit() throws MigrationAborted, InterruptedException {
     long deadline = System.nanoTime() + limits.idleLimit().toNanos();
-    MigrationAborted verdict =
-        new MigrationAborted(
-            AbortReason.PEER_SILENT,
-            "the source did not commit, and the time to wait for it is over");
+    MigrationAborted stopped = null;
     while (!committed) {
       try {
         ReceptionEvent event =
             line.nextWord(Duration.ofNanos(Math.max(0, deadline - System.nanoTime())));
         if (event == null) {
-          throw verdict;
+          throw stopped != null
+              ? stopped
+              : new MigrationAborted(
+                  AbortReason.PEER_SILENT,
+                  "the source did not commit, and the time to wait for it is over");
         }
         // No pattern switch: the first run of one costs milliseconds, and the guest stands still.
         if (event instanceof ReceptionEvent.FromSource from) {
@@ -251,11 +249,11 @@ final class Handover {
         progress.phase("prepared, source lost");
         deadline = System.nanoTime() + limits.abandonAfter().toNanos();
       } catch (MigrationAborted e) {
-        if (e.reason() != AbortReason.SHUTTING_DOWN) {
+        if (e.reason() != AbortReason.SHUTTING_DOWN || e == stopped) {
           throw e;
         }
         // The source may have committed a moment ago: then this guest is ours to start.
-        verdict = e;
+        stopped = e;
         deadline = Math.min(deadline, System.nanoTime() + COMMIT_IN_FLIGHT.toNanos());
       }
     }

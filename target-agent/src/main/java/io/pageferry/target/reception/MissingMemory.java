@@ -115,6 +115,14 @@ final class MissingMemory implements AutoCloseable {
   }
 
   /**
+   * All of it has come in rounds: a page that the guest finds missing is one of zeros, for the
+   * kernel to make. Before the guest loads its device state.
+   */
+  void lift() {
+    guest.liftFaults();
+  }
+
+  /**
    * From here on the guest may touch what is missing; {@link #ask} says where that is asked for.
    * Waits for a guest that has yet to hand its memory over.
    *
@@ -155,19 +163,17 @@ final class MissingMemory implements AutoCloseable {
     GuestImage image = guest.image().orElse(null);
     FaultService started = null;
     try {
-      if (image != null) {
-        if (again) {
+      if (again) {
+        if (image != null) {
+          FaultService.requireMapped(given, image);
           written.removePresent(image);
-        }
-        started = FaultService.start(given, image, written, faultLine);
-      } else {
-        if (again) {
-          written.removePresent(given, guest.regions());
         } else {
-          requireWholeGranules(written, given);
+          written.removePresent(given, guest.regions());
         }
-        started = FaultService.start(given, guest.regions(), written, faultLine);
+      } else if (image == null) {
+        requireWholeGranules(written, given);
       }
+      started = FaultService.start(given, guest.regions(), written, faultLine);
     } finally {
       if (started == null) {
         if (!again) {

@@ -139,6 +139,10 @@ final class RoundIntake {
       channels.settle();
     }
     line.send(new RoundLanded(round.round(), pages));
+    if (round.last()) {
+      // While the source still waits for the guest's device state, which must not come before this.
+      missing.lift();
+    }
     long nanos = System.nanoTime() - roundBegan;
     meters.roundLanded(landed, nanos);
     if (round.round() == 1 || round.last()) {
