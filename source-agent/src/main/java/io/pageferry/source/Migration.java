@@ -34,6 +34,7 @@ import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.page.Digest;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageRehearsal;
+import io.pageferry.protocol.rehearsal.ConversationRehearsal;
 import io.pageferry.source.MigrationSettings.OnStall;
 import java.io.IOException;
 import java.util.List;
@@ -215,7 +216,8 @@ final class Migration {
 
   private void move(SourceGuest guest, OwnershipLedger ledger)
       throws IOException, InterruptedException, CommandFailure {
-    // Runs while the target's preflight does.
+    // Both run while the target's preflight does.
+    ConversationRehearsal.begin();
     PageRehearsal rehearsal = PageRehearsal.begin();
     try (rehearsal;
         TargetLink link = TargetLink.connect(connector, settings.target(), agent)) {

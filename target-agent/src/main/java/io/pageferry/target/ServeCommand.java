@@ -16,6 +16,7 @@ import io.pageferry.agent.local.ControlRequest;
 import io.pageferry.agent.local.ControlSocket;
 import io.pageferry.agent.metrics.MetricsEndpoint;
 import io.pageferry.protocol.page.PageRehearsal;
+import io.pageferry.protocol.rehearsal.ConversationRehearsal;
 import io.pageferry.target.admission.AllowList;
 import io.pageferry.target.reception.ReceptionLimits;
 import io.pageferry.target.recovery.Sweep;
@@ -123,6 +124,7 @@ final class ServeCommand implements Callable<ExitCode> {
     CountDownLatch asked = new CountDownLatch(1);
     CountDownLatch finished = new CountDownLatch(1);
     Thread hook = new Thread(() -> stop(asked, finished), "stop");
+    ConversationRehearsal.begin();
     try (PageRehearsal _ = PageRehearsal.begin();
         TargetServer server = new TargetServer(settings, registry, story);
         ControlSocket socket =

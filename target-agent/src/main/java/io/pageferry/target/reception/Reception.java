@@ -145,7 +145,6 @@ public final class Reception extends Arrival {
             : admitted.holdsFaults() ? ", its page faults taken over" : "",
         (System.nanoTime() - began) / 1_000_000);
     handover = new Handover(offer, admitted, line, limits, progress, story);
-    Rehearsal.run();
     if (admitted.holdsFaults()) {
       FaultRehearsal.run();
     }
