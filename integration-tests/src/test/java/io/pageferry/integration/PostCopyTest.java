@@ -51,21 +51,6 @@ final class PostCopyTest {
   }
 
   @Test
-  void theGuestRunsBeforeItsPagesAreThere(Hosts hosts) throws Exception {
-    JsonNode report =
-        Journey.begin(hosts, guest(hosts), "--mode", "postcopy", "--bandwidth", "40MB/s")
-            .assertArrived();
-    assertThat(report.path("mode").asText()).isEqualTo("postcopy");
-    assertThat(report.path("switchedBy").asText()).isEqualTo("plan");
-    assertThat(report.path("faults").path("count").asLong()).isPositive();
-    assertThat(report.path("faults").path("p99Micros").asDouble()).isPositive();
-    assertThat(report.path("times").path("resumeMs").asDouble())
-        .isGreaterThan(report.path("times").path("downtimeMs").asDouble());
-    assertThat(report.path("application").path("beforeOpsPerSecond").asDouble()).isPositive();
-    assertOnce(report);
-  }
-
-  @Test
   void demandPagingAloneEndsWhenTheGuestHasTouchedEverything(Hosts hosts) throws Exception {
     DemoGuestSpec spec = DemoGuestSpec.uniform(hosts.guestName(), "8M", "2MB/s");
     DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
@@ -75,25 +60,6 @@ final class PostCopyTest {
     // Only the holes were sent unasked.
     assertThat(report.path("pages").path("faulted").asLong())
         .isGreaterThan(report.path("pages").path("pushed").asLong());
-  }
-
-  @Test
-  void hybridSendsMostOfItBefore(Hosts hosts) throws Exception {
-    JsonNode report = Journey.begin(hosts, guest(hosts), "--mode", "hybrid").assertArrived();
-    assertThat(report.path("switchedBy").asText()).isEqualTo("plan");
-    assertThat(report.path("rounds").size()).isBetween(2, 4);
-    JsonNode pages = report.path("pages");
-    assertThat(pages.path("faulted").asLong() + pages.path("pushed").asLong())
-        .isLessThan(pages.path("total").asLong() / 2);
-  }
-
-  @Test
-  void stopAndCopySendsEachPageOnceWhileTheGuestStandsStill(Hosts hosts) throws Exception {
-    JsonNode report = Journey.begin(hosts, guest(hosts), "--mode", "stop-and-copy").assertArrived();
-    assertThat(report.path("rounds").size()).isEqualTo(1);
-    assertThat(report.path("pages").path("resent").asLong()).isZero();
-    assertThat(report.path("switchedBy").isNull()).isTrue();
-    assertThat(report.path("tracking").isNull()).isTrue();
   }
 
   @Test
