@@ -561,7 +561,12 @@ final class Migration {
     progress.phase("settling ownership");
     Optional<LedgerState> settled;
     try {
-      settled = settlement(ledger).settle(ledger, settings.settleFor());
+      // A target that gave up as its last word has nothing to wait for.
+      settled =
+          settlement(ledger)
+              .settle(
+                  ledger,
+                  failure instanceof PeerAbortedException ? Duration.ZERO : settings.settleFor());
     } catch (InterruptedException | IOException e) {
       failure.addSuppressed(e);
       settled = Optional.empty();
@@ -587,15 +592,15 @@ final class Migration {
       serveOn(failure, guest, ledger);
       return;
     }
-    if (failure instanceof PeerAbortedException) {
-      // Its last word: the guest is the target's and does not run. The copy here may be the only
-      // one left, and is not ended by a program.
-      markReleased(ledger);
+    if (settled.get() == LedgerState.HANDED_OVER) {
+      // The copy here may be the only one left, and is not ended by a program.
       throw new CommandFailure(
           ExitCode.RECOVERABLE,
-          "%s; guest %s belongs to the target, which took it over and could not start it: run"
+          "%s; guest %s belongs to the target, which took it over and has not started it: run"
                   .formatted(failure.getMessage(), guest.name())
-              + " 'pageferry target sweep' there; the copy here was kept and stays paused",
+              + " 'pageferry target sweep' there, then '%s' here; the copy here was kept and stays"
+                  .formatted(RecoverCommand.of(id, settings.stateDirectory()))
+              + " paused",
           failure);
     }
     STORY.info("The target's ledger says that it took the guest over.");

@@ -144,6 +144,11 @@ final class Recovery {
       return switch (settled.get()) {
         case RECLAIMED -> putBack("was given back by the target");
         case SERVING -> serve(connector, target);
+        case HANDED_OVER ->
+            throw open(
+                "%s took the guest over and has not started it: run 'pageferry target sweep' there"
+                    .formatted(peer()),
+                null);
         default -> release();
       };
     } catch (InterruptedException e) {

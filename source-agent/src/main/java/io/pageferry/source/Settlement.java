@@ -19,9 +19,10 @@ import org.slf4j.Logger;
 /**
  * Finds out whose guest it is after this side has written HANDED_OVER and heard nothing more.
  *
- * <p>Only the target's ledger can say: if it says TAKEN_OVER, RUNNING or FETCHING the guest is gone
- * from here; if not, the target is asked to write ABANDONED, after which no commit can start the
- * guest there any more and it may be resumed here. A target that has never heard of the migration
+ * <p>Only the target's ledger can say: if it says RUNNING or FETCHING the guest is gone from here; if
+ * it says TAKEN_OVER the guest is the target's but may never have run there, and the copy here may
+ * be the only one left. If it says neither, the target is asked to write ABANDONED, after which no
+ * commit can start the guest there any more and it may be resumed here. A target that has never heard of the migration
  * is not believed: it may be another machine, or one whose ledger was lost together with the proof.
  *
  * <p>Where this side has not written HANDED_OVER there is no question, and the target is only told.
@@ -54,13 +55,15 @@ final class Settlement {
   /**
    * Asks until there is an answer or the time is up, and writes the answer to the ledger.
    *
-   * @return COMPLETED if the guest is the target's, SERVING if it is and pages are only here,
-   *     RECLAIMED if it is ours again, empty if the question stays open
+   * @return COMPLETED if the guest runs on the target, SERVING if it does and pages are only here,
+   *     RECLAIMED if it is ours again, HANDED_OVER if it is the target's and is not known to run
+   *     there, empty if the question stays open
    */
   Optional<LedgerState> settle(OwnershipLedger ledger, Duration limit)
       throws InterruptedException, IOException {
     long end = System.nanoTime() + limit.toNanos();
     String said = "";
+    Optional<LedgerState> known = Optional.empty();
     do {
       try (TargetLink link = TargetLink.connect(connector, target, agent)) {
         if (!link.peer().name().equals(peerName)) {
@@ -74,7 +77,13 @@ final class Settlement {
             ledger.record(LedgerState.SERVING);
             return Optional.of(LedgerState.SERVING);
           }
-          case TAKEN_OVER, RUNNING -> {
+          case TAKEN_OVER -> {
+            if (known.isEmpty()) {
+              STORY.info("{} has taken the guest over; waiting for it to run there.", peerName);
+            }
+            known = Optional.of(LedgerState.HANDED_OVER);
+          }
+          case RUNNING -> {
             ledger.record(LedgerState.COMPLETED);
             // The target need not be asked again, and may close its ledger.
             link.send(new Goodbye());
@@ -95,7 +104,7 @@ final class Settlement {
       }
       Thread.sleep(RETRY_MILLIS);
     } while (System.nanoTime() - end < 0);
-    return Optional.empty();
+    return known;
   }
 
   /**

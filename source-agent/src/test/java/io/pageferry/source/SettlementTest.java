@@ -47,6 +47,8 @@ class SettlementTest {
   private InetSocketAddress target;
   private final Queue<Message> asked = new ConcurrentLinkedQueue<>();
   private volatile OwnershipState otherLedger = OwnershipState.UNKNOWN;
+
+  private final AtomicInteger queriesUntilItRuns = new AtomicInteger(-1);
   private final AtomicInteger silentConnections = new AtomicInteger();
 
   @BeforeEach
@@ -85,7 +87,12 @@ class SettlementTest {
         switch (message) {
           case Hello _ ->
               channel.send(new Welcome(1, Capabilities.CURRENT, Limits.CURRENT, "test-target"));
-          case OwnershipQuery query -> channel.send(new Ownership(query.migration(), otherLedger));
+          case OwnershipQuery query -> {
+            if (queriesUntilItRuns.getAndDecrement() == 0) {
+              otherLedger = OwnershipState.RUNNING;
+            }
+            channel.send(new Ownership(query.migration(), otherLedger));
+          }
           case Reclaim reclaim -> {
             if (otherLedger != OwnershipState.TAKEN_OVER) {
               otherLedger = OwnershipState.ABANDONED;
@@ -105,10 +112,27 @@ class SettlementTest {
   }
 
   @Test
-  void aGuestThatWasTakenOverIsGone() throws Exception {
-    otherLedger = OwnershipState.TAKEN_OVER;
+  void aGuestThatRunsThereIsGone() throws Exception {
+    otherLedger = OwnershipState.RUNNING;
     assertThat(settle(PeerIdentity.PLAINTEXT)).contains(LedgerState.COMPLETED);
     assertThat(ledger.current()).isEqualTo(LedgerState.COMPLETED);
+    assertThat(asked).noneMatch(Reclaim.class::isInstance);
+  }
+
+  @Test
+  void aGuestThatWasTakenOverIsGoneWhenItRuns() throws Exception {
+    otherLedger = OwnershipState.TAKEN_OVER;
+    queriesUntilItRuns.set(2);
+    assertThat(settle(PeerIdentity.PLAINTEXT)).contains(LedgerState.COMPLETED);
+    assertThat(asked).filteredOn(OwnershipQuery.class::isInstance).hasSize(3);
+  }
+
+  /** The copy here may be the only one left, and completed would be the leave to end it. */
+  @Test
+  void aGuestThatWasTakenOverAndDoesNotRunIsKept() throws Exception {
+    otherLedger = OwnershipState.TAKEN_OVER;
+    assertThat(settle(PeerIdentity.PLAINTEXT)).contains(LedgerState.HANDED_OVER);
+    assertThat(ledger.current()).isEqualTo(LedgerState.HANDED_OVER);
     assertThat(asked).noneMatch(Reclaim.class::isInstance);
   }
 
@@ -152,7 +176,7 @@ class SettlementTest {
   @Test
   void aTargetThatComesBackIsAskedAgain() throws Exception {
     silentConnections.set(2);
-    otherLedger = OwnershipState.TAKEN_OVER;
+    otherLedger = OwnershipState.RUNNING;
     assertThat(settle(PeerIdentity.PLAINTEXT)).contains(LedgerState.COMPLETED);
   }
 
