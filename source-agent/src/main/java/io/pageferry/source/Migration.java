@@ -37,6 +37,7 @@ import io.pageferry.protocol.page.PageRehearsal;
 import io.pageferry.protocol.rehearsal.ConversationRehearsal;
 import io.pageferry.source.MigrationSettings.OnStall;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;

@@ -19,11 +19,12 @@ import org.slf4j.Logger;
 /**
  * Finds out whose guest it is after this side has written HANDED_OVER and heard nothing more.
  *
- * <p>Only the target's ledger can say: if it says RUNNING or FETCHING the guest is gone from here; if
- * it says TAKEN_OVER the guest is the target's but may never have run there, and the copy here may
- * be the only one left. If it says neither, the target is asked to write ABANDONED, after which no
- * commit can start the guest there any more and it may be resumed here. A target that has never heard of the migration
- * is not believed: it may be another machine, or one whose ledger was lost together with the proof.
+ * <p>Only the target's ledger can say: if it says RUNNING or FETCHING the guest is gone from here;
+ * if it says TAKEN_OVER the guest is the target's but may never have run there, and the copy here
+ * may be the only one left. If it says neither, the target is asked to write ABANDONED, after which
+ * no commit can start the guest there any more and it may be resumed here. A target that has never
+ * heard of the migration is not believed: it may be another machine, or one whose ledger was lost
+ * together with the proof.
  *
  * <p>Where this side has not written HANDED_OVER there is no question, and the target is only told.
  *

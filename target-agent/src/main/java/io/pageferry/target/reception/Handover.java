@@ -21,7 +21,9 @@ import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.incoming.IncomingGuest;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -145,33 +147,48 @@ final class Handover {
   /** For a guest that hands its memory over while it loads, and then touches it. */
   private void loadWhileServing(byte[] deviceState, Serving serving)
       throws MigrationAborted, InterruptedException {
-    AtomicReference<@Nullable MigrationAborted> refused = new AtomicReference<>();
+    FutureTask<@Nullable Void> load =
+        new FutureTask<>(
+            () -> {
+              activation.load(deviceState);
+              return null;
+            });
     Thread loading =
         Thread.ofPlatform()
             .name("device-state")
             .daemon()
             .start(
                 () -> {
-                  try {
-                    activation.load(deviceState);
-                  } catch (MigrationAborted e) {
-                    refused.set(e);
+                  load.run();
+                  if (load.state() == Future.State.FAILED) {
                     guest.expectNoHandover();
                   }
                 });
     try {
       serving.begin();
-    } catch (MigrationAborted e) {
-      MigrationAborted earlier = refused.get();
+    } catch (MigrationAborted | RuntimeException e) {
+      boolean refused = load.state() == Future.State.FAILED;
       // The guest may wait for a page for ever, and the load with it.
       guest.hangUp();
       loading.join();
-      throw earlier == null ? e : earlier;
+      if (refused) {
+        requireLoaded(load);
+      }
+      throw e;
     }
     loading.join();
-    MigrationAborted later = refused.get();
-    if (later != null) {
-      throw later;
+    requireLoaded(load);
+  }
+
+  private static void requireLoaded(FutureTask<@Nullable Void> load)
+      throws MigrationAborted, InterruptedException {
+    try {
+      load.get();
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof MigrationAborted refused) {
+        throw refused;
+      }
+      throw new IllegalStateException("loading the device state", e.getCause());
     }
   }
 
