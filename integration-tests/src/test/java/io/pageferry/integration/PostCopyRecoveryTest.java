@@ -43,7 +43,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  * Drill}'s; several of them hit one migration, because each is taken up again where it was.
  */
 @ExtendWith(Hosts.Shared.class)
-@Timeout(value = 240, unit = TimeUnit.SECONDS)
+@Timeout(value = 480, unit = TimeUnit.SECONDS)
 final class PostCopyRecoveryTest {
   private static final int FAILED = 1;
   private static final int RECOVERABLE = 5;
@@ -193,7 +193,7 @@ final class PostCopyRecoveryTest {
     DemoGuest guest = guest(hosts, mebibytes);
     Drill.run(
         "target",
-        8,
+        20,
         drill -> {
           TargetHost target = first;
           try (Relay relay = Relay.to(target)) {
@@ -234,7 +234,7 @@ final class PostCopyRecoveryTest {
     DemoGuest guest = guest(hosts, mebibytes);
     Drill.run(
         "source",
-        8,
+        20,
         drill -> {
           try (Relay relay = Relay.to(target)) {
             Journey journey =
