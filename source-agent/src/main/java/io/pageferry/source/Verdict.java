@@ -24,7 +24,7 @@ record Verdict(ExitCode exit, AbortReason reason, String sentence) {
    * @param wish who cancelled, for an interruption
    * @param guestGone whether the guest's process has ended, which then is the cause of the rest
    * @param accepted whether the target had accepted the guest; a no of the target before that is a
-   *     refusal, whatever its reason
+   *     refusal and none after it is, whatever its reason
    */
   static Verdict of(Exception failure, String wish, boolean guestGone, boolean accepted) {
     if (guestGone) {
@@ -39,9 +39,9 @@ record Verdict(ExitCode exit, AbortReason reason, String sentence) {
       case StalledException _ -> new Verdict(ExitCode.CANCELLED, AbortReason.STALLED, sentence);
       case CommandFailure e -> new Verdict(e.exit(), AbortReason.CANNOT_TRACK, sentence);
       case PeerAbortedException e ->
-          e.reason().refusal() || !accepted
-              ? new Verdict(ExitCode.REFUSED, e.reason(), "the target refused: " + sentence)
-              : new Verdict(ExitCode.FAILED, e.reason(), "the target gave up: " + sentence);
+          accepted
+              ? new Verdict(ExitCode.FAILED, e.reason(), "the target gave up: " + sentence)
+              : new Verdict(ExitCode.REFUSED, e.reason(), "the target refused: " + sentence);
       case PeerLostException e when e.kind() == PeerLostException.Kind.TLS_REFUSED ->
           new Verdict(ExitCode.REFUSED, AbortReason.NOT_AUTHORISED, sentence);
       case ProtocolException e ->
