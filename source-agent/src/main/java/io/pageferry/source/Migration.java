@@ -60,6 +60,9 @@ final class Migration {
   /** The ledger's field for the certificate name of the agent that took part. */
   static final String PEER_NAME = "peerName";
 
+  /** The ledger's field for the mode, as the report spells it. */
+  static final String MODE = "mode";
+
   private final UUID id;
   private final MigrationSettings settings;
   private final PeerConnector connector;
@@ -149,7 +152,8 @@ final class Migration {
         LedgerFields.of(
                 guest.name(), settings.target().getHostString() + ":" + settings.target().getPort())
             .withDescription(settings.description().toAbsolutePath().toString())
-            .withImages(imagePaths(guest));
+            .withImages(imagePaths(guest))
+            .with(MODE, MigrationJournal.name(settings.mode()));
     for (Map.Entry<String, String> entry : recovery.entrySet()) {
       fields = fields.with(entry.getKey(), entry.getValue());
     }

@@ -179,7 +179,7 @@ final class Recovery {
   private String serve(PeerConnector connector, InetSocketAddress target) throws CommandFailure {
     MigrationProgress progress = new MigrationProgress(ledger.migration(), peer());
     MigrationJournal journal =
-        new MigrationJournal(ledger.migration(), MigrationMode.POSTCOPY, Version.number());
+        new MigrationJournal(ledger.migration(), mode(ledger.fields()), Version.number());
     Cancellation cancellation = new Cancellation();
     cancellation.drivenBy(Thread.currentThread());
     SwitchWish wish = new SwitchWish();
@@ -373,3 +373,14 @@ final class Recovery {
     return ledger.fields().peer();
   }
 }
+  /** How the migration was begun; a ledger that does not say so has at least come to post-copy. */
+  static MigrationMode mode(LedgerFields fields) {
+    String name = fields.more().get(Migration.MODE);
+    for (MigrationMode mode : MigrationMode.values()) {
+      if (MigrationJournal.name(mode).equals(name)) {
+        return mode;
+      }
+    }
+    return MigrationMode.POSTCOPY;
+  }
+
