@@ -394,7 +394,7 @@ final class Migration {
       STORY.info(
           "Guest {} runs on the target after {} ms; {} MiB of its memory follow.",
           guest.name(),
-          "%.1f".formatted(journal.downtimeMillis()),
+          "%.1f".formatted(Objects.requireNonNull(journal.downtimeMillis())),
           (unsent.count() * 4096) >> 20);
       HoldPoint.reached("serving");
       settled(postcopy.run(course.rounds(), () -> wholeDigest(guest)));
@@ -676,11 +676,12 @@ final class Migration {
     progress.phase("completed");
     guest.stopTracking();
     STORY.info(
-        "Guest {} runs on the target; it stood still for {} ms.",
+        "Guest {} runs on the target{}.",
         guest.name(),
-        "%.1f".formatted(journal.downtimeMillis()));
+        downtime == null ? "" : "; it stood still for %.1f ms".formatted(downtime));
     if (guest.description().afterwards() == Afterwards.QUIT) {
       try {
+    Double downtime = journal.downtimeMillis();
         guest.control().quit();
       } catch (IOException e) {
         STORY.warn(

@@ -37,7 +37,6 @@ final class MigrationJournal {
   private boolean verified;
   private Parts parts = Parts.NONE;
   private long guestDowntimeMicros;
-  private long longestGapMicros;
   private @Nullable PeerIdentity peer;
   private @Nullable String tracking;
   private @Nullable String stopReason;
@@ -142,20 +141,37 @@ final class MigrationJournal {
     guestDowntimeMicros = guestMicros;
   }
 
-  void longestGap(long micros) {
-    longestGapMicros = micros;
-  }
-
   void verified() {
     verified = true;
   }
 
-  double downtimeMillis() {
-    return startedAt == 0 ? 0 : millis(startedAt - pausedAt);
+  /** Null unless the target reported the guest running: its word may have been lost. */
+  @Nullable Double downtimeMillis() {
+    return startedAt == 0 ? null : Double.valueOf(millis(startedAt - pausedAt));
   }
 
-  double guestDowntimeMillis() {
-    return guestDowntimeMicros / 1000.0;
+  /** Null unless both of its ends were seen; without post-copy they are one. */
+  private @Nullable Double resumeMillis(MigrationReport.Outcome outcome) {
+    if (startedAt == 0) {
+      return null;
+    }
+    if (settledAt != 0) {
+      return millis(settledAt - startedAt);
+    }
+    return outcome == MigrationReport.Outcome.COMPLETED && switchedBy == null
+        ? Double.valueOf(0)
+        : null;
+  }
+
+  private MigrationReport.@Nullable DowntimeParts downtimeParts() {
+    return startedAt == 0
+        ? null
+        : new MigrationReport.DowntimeParts(
+            millis(parts.pauseNanos()),
+            millis(parts.finalPagesNanos()),
+            millis(parts.deviceStateNanos()),
+            millis(parts.commitNanos()),
+            millis(parts.startNanos()));
   }
 
   MigrationReport report(MigrationReport.Outcome outcome, @Nullable String error) {
@@ -170,16 +186,11 @@ final class MigrationJournal {
             millis(preparationEnd - begin),
             precopyBegin == 0 ? 0 : millis(preparationEnd - precopyBegin),
             downtimeMillis(),
-            settledAt == 0 || startedAt == 0 ? 0 : millis(settledAt - startedAt),
+            resumeMillis(outcome),
             millis(now - begin)),
-        new MigrationReport.DowntimeParts(
-            millis(parts.pauseNanos()),
-            millis(parts.finalPagesNanos()),
-            millis(parts.deviceStateNanos()),
-            millis(parts.commitNanos()),
-            millis(parts.startNanos())),
+        downtimeParts(),
         guestDowntimeMicros == 0 ? null : Double.valueOf(guestDowntimeMicros / 1000.0),
-        longestGapMicros == 0 ? null : Double.valueOf(longestGapMicros / 1000.0),
+        null,
         new MigrationReport.Pages(
             memoryBytes / 4096,
             sentPages,

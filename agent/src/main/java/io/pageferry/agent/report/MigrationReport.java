@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * and never change. Times are milliseconds with fractions unless the name says micros.
  *
  * @param mode how it moved, for example {@code precopy}
+ * @param downtimeParts null where the downtime is
  * @param guestDowntimeMs the pause as the guest itself saw it, across both processes; null if it
  *     cannot tell
  * @param longestGapMs the guest's longest gap between two ticks, whatever its cause; null if it
@@ -57,7 +58,7 @@ public record MigrationReport(
     String mode,
     Guest guest,
     Times times,
-    DowntimeParts downtimeParts,
+    @Nullable DowntimeParts downtimeParts,
     @Nullable Double guestDowntimeMs,
     @Nullable Double longestGapMs,
     Pages pages,
@@ -98,16 +99,23 @@ public record MigrationReport(
   public record Guest(String name, long memoryBytes, int pageSize) {}
 
   /**
-   * The phases of the survey papers.
+   * The phases of the survey papers. Null is what nobody measured, for example because the word
+   * that the guest runs there was lost.
    *
    * @param preparationMs from the start until the guest was paused
    * @param precopyMs of that, the rounds while it ran
-   * @param downtimeMs from the order to pause until the target reported the guest running
-   * @param resumeMs from then until nothing depended on the source any more
+   * @param downtimeMs from the order to pause until the target reported the guest running; null if
+   *     it did not
+   * @param resumeMs from then until nothing depended on the source any more; null if either was not
+   *     seen
    * @param totalMs from the start until the source was released
    */
   public record Times(
-      double preparationMs, double precopyMs, double downtimeMs, double resumeMs, double totalMs) {}
+      double preparationMs,
+      double precopyMs,
+      @Nullable Double downtimeMs,
+      @Nullable Double resumeMs,
+      double totalMs) {}
 
   /** What the downtime went to, in the order in which it happens. */
   public record DowntimeParts(

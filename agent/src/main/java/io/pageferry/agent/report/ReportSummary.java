@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /** The report in a few lines for people. */
 public final class ReportSummary {
@@ -24,11 +25,14 @@ public final class ReportSummary {
             report.rounds().size() == 1 ? "round" : "rounds",
             ByteSize.format(report.bytes().wire()),
             encodings(pages)));
-    if (report.times().downtimeMs() > 0) {
-      lines.add("  downtime   " + downtime(report));
+    Double downtime = report.times().downtimeMs();
+    MigrationReport.DowntimeParts parts = report.downtimeParts();
+    if (downtime != null && parts != null) {
+      lines.add("  downtime   " + downtime(downtime, parts, report.guestDowntimeMs()));
     }
-    if (report.switchedBy() != null && report.times().resumeMs() > 0) {
-      lines.add("  post-copy  " + postcopy(report));
+    Double resume = report.times().resumeMs();
+    if (report.switchedBy() != null && resume != null) {
+      lines.add("  post-copy  " + postcopy(report, resume));
     }
     lines.add("  verified   " + verified(report));
     MigrationReport.Tls tls = report.tls();
@@ -72,10 +76,10 @@ public final class ReportSummary {
     }
   }
 
-  private static String downtime(MigrationReport report) {
-    MigrationReport.DowntimeParts parts = report.downtimeParts();
+  private static String downtime(
+      double downtime, MigrationReport.DowntimeParts parts, @Nullable Double seen) {
     String agents =
-        millis(report.times().downtimeMs())
+        millis(downtime)
             + " by the agents: pause "
             + millis(parts.pauseMs())
             + ", last pages "
@@ -86,17 +90,16 @@ public final class ReportSummary {
             + millis(parts.commitMs())
             + ", start "
             + millis(parts.startMs());
-    Double seen = report.guestDowntimeMs();
     return seen == null ? agents : millis(seen) + " seen by the guest; " + agents;
   }
 
-  private static String postcopy(MigrationReport report) {
+  private static String postcopy(MigrationReport report, double resume) {
     MigrationReport.Faults faults = report.faults();
     String came =
         String.format(
             Locale.ROOT,
             "all pages there after %s: %,d pushed, %,d sent for %,d %s",
-            millis(report.times().resumeMs()),
+            millis(resume),
             report.pages().pushed(),
             report.pages().faulted(),
             faults.count(),

@@ -59,7 +59,7 @@ class ReportSummaryTest {
             done.outcome(),
             "postcopy",
             done.guest(),
-            new MigrationReport.Times(10, 0, 9, 640, 660),
+            new MigrationReport.Times(10, 0, 9.0, 640.0, 660),
             done.downtimeParts(),
             null,
             null,
