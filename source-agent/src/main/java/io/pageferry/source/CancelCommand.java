@@ -18,7 +18,9 @@ import picocli.CommandLine.Parameters;
     name = "cancel",
     versionProvider = Version.class,
     mixinStandardHelpOptions = true,
-    description = "Calls a migration off; the guest goes on here.")
+    description =
+        "Calls a migration off; the guest goes on here. In post-copy, while the link is down, only"
+            + " ends the attempts to restore it.")
 final class CancelCommand implements Callable<ExitCode> {
   @Parameters(
       index = "0",
@@ -35,9 +37,9 @@ final class CancelCommand implements Callable<ExitCode> {
 
   @Override
   public ExitCode call() throws CommandFailure {
-    UUID asked =
+    RunningMigration.Answer answer =
         RunningMigration.ask(state.directory(), migration, ControlRequest::cancel, "cancelled");
-    System.out.println("Cancelling migration " + asked + ".");
+    System.out.println(answer.text() + " " + answer.migration() + ".");
     return ExitCode.DONE;
   }
 }

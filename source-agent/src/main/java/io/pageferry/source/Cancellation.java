@@ -21,6 +21,8 @@ final class Cancellation {
   private @Nullable String wish;
   private boolean tooLate;
   private boolean serving;
+  private boolean attempting;
+  private String why = "the guest is being handed over";
 
   /** Names the thread to interrupt; a wish that came earlier interrupts it at once. */
   synchronized void drivenBy(Thread thread) {
@@ -55,7 +57,14 @@ final class Cancellation {
         ? TOO_LATE
             + ": the guest runs on the target and its missing pages are only here, so"
             + " this agent goes on until they are there"
-        : TOO_LATE + ": the guest is being handed over";
+        : TOO_LATE + ": " + why;
+  }
+
+  /** What a request that is granted does, as the beginning of a sentence about the migration. */
+  synchronized String effect() {
+    return attempting
+        ? "Ending the attempts to reach the target again for migration"
+        : "Cancelling migration";
   }
 
   /** Whether the guest needs this process. */
@@ -70,6 +79,7 @@ final class Cancellation {
    */
   synchronized void beginServing() throws InterruptedException {
     serving = true;
+    attempting = false;
     passPointOfNoReturn();
   }
 
@@ -77,6 +87,7 @@ final class Cancellation {
   synchronized void pauseServing(Thread thread) {
     driver = thread;
     serving = false;
+    attempting = true;
     tooLate = false;
   }
 
@@ -93,10 +104,15 @@ final class Cancellation {
     tooLate = true;
   }
 
-  /** No request interrupts the driver any more: it is cleaning up. */
-  synchronized void ignoreFromNowOn() {
+  /**
+   * No request interrupts the driver any more: it is cleaning up.
+   *
+   * @param why what a request is told then, as a clause
+   */
+  synchronized void ignoreFromNowOn(String why) {
     driver = null;
     tooLate = true;
+    this.why = why;
     // A wish that came a moment ago must not break what the clean-up does next.
     Thread.interrupted();
   }

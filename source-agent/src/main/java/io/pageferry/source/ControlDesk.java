@@ -28,8 +28,9 @@ final class ControlDesk implements ControlHandler {
         if (!ours) {
           yield ControlReply.refused("source", RunningMigration.NOT_OURS);
         }
+        String effect = cancellation.effect();
         yield cancellation.request("'source cancel'")
-            ? ControlReply.done("source", "cancelling", status)
+            ? ControlReply.done("source", effect, status)
             : ControlReply.refused("source", cancellation.refusal());
       }
       case ControlRequest.POSTCOPY -> {

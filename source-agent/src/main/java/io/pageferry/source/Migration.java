@@ -526,7 +526,13 @@ final class Migration {
   /** Returns normally if the guest turns out to have moved after all. */
   private void settleAfter(Exception failure, SourceGuest guest, OwnershipLedger ledger)
       throws CommandFailure {
-    cancellation.ignoreFromNowOn();
+    cancellation.ignoreFromNowOn(
+        switch (ledger.current()) {
+          case COMPLETED -> "the guest has moved";
+          case HANDED_OVER -> "the target is being asked whether it took the guest over";
+          case SERVING -> "the guest runs on the target";
+          default -> "the guest is being put back here";
+        });
     switch (ledger.current()) {
       case COMPLETED -> STORY.warn("The guest has moved; saying goodbye failed.", failure);
       case HANDED_OVER -> settleOwnership(failure, guest, ledger);
@@ -659,7 +665,7 @@ final class Migration {
                   .formatted(RecoverCommand.of(id, settings.stateDirectory())),
           failure);
     } finally {
-      cancellation.ignoreFromNowOn();
+      cancellation.ignoreFromNowOn("the migration is ending");
     }
   }
 
@@ -675,13 +681,13 @@ final class Migration {
     }
     progress.phase("completed");
     guest.stopTracking();
+    Double downtime = journal.downtimeMillis();
     STORY.info(
         "Guest {} runs on the target{}.",
         guest.name(),
         downtime == null ? "" : "; it stood still for %.1f ms".formatted(downtime));
     if (guest.description().afterwards() == Afterwards.QUIT) {
       try {
-    Double downtime = journal.downtimeMillis();
         guest.control().quit();
       } catch (IOException e) {
         STORY.warn(

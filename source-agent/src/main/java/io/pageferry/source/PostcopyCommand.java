@@ -37,7 +37,8 @@ final class PostcopyCommand implements Callable<ExitCode> {
   @Override
   public ExitCode call() throws CommandFailure {
     UUID asked =
-        RunningMigration.ask(state.directory(), migration, ControlRequest::postcopy, "switched");
+        RunningMigration.ask(state.directory(), migration, ControlRequest::postcopy, "switched")
+            .migration();
     System.out.println("Switching migration " + asked + " to post-copy.");
     return ExitCode.DONE;
   }

@@ -255,7 +255,7 @@ final class Recovery {
     } catch (InterruptedException e) {
       throw waiting("the attempts to reach it were called off", e);
     } finally {
-      cancellation.ignoreFromNowOn();
+      cancellation.ignoreFromNowOn("the recovery is ending");
     }
   }
 

@@ -17,6 +17,9 @@ final class RunningMigration {
   /** What an agent says that is asked about a migration of another one. */
   static final String NOT_OURS = "this agent does not move that guest";
 
+  /** An agent that did as it was asked to. */
+  record Answer(UUID migration, String text) {}
+
   private RunningMigration() {}
 
   /**
@@ -24,10 +27,10 @@ final class RunningMigration {
    *
    * @param named which; null for the only one
    * @param done what it is then, as the end of a sentence
-   * @return which
+   * @return which, and what its agent says of it
    * @throws CommandFailure USAGE if there is no such migration, FAILED if its agent refuses
    */
-  static UUID ask(
+  static Answer ask(
       Path stateDirectory,
       @Nullable UUID named,
       Function<UUID, ControlRequest> request,
@@ -37,8 +40,9 @@ final class RunningMigration {
       UUID chosen = named == null ? only(stateDirectory) : named;
       List<ControlReply> replies =
           ControlClient.askAll(stateDirectory, "source", request.apply(chosen));
-      if (replies.stream().anyMatch(ControlReply::ok)) {
-        return chosen;
+      ControlReply granted = replies.stream().filter(ControlReply::ok).findFirst().orElse(null);
+      if (granted != null) {
+        return new Answer(chosen, granted.text());
       }
       String refusal =
           replies.stream()

@@ -40,13 +40,27 @@ class CancellationTest {
   }
 
   @Test
+  void aRequestWhileTheLinkIsDownSaysThatItOnlyEndsTheAttempts() throws InterruptedException {
+    Cancellation cancellation = new Cancellation();
+    cancellation.drivenBy(Thread.currentThread());
+    assertThat(cancellation.effect()).startsWith("Cancelling");
+    cancellation.beginServing();
+    cancellation.pauseServing(Thread.currentThread());
+    assertThat(cancellation.effect()).contains("attempts");
+    assertThat(cancellation.request("a test")).isTrue();
+    assertThat(Thread.interrupted()).isTrue();
+  }
+
+  @Test
   void nothingInterruptsTheCleanUp() {
     Cancellation cancellation = new Cancellation();
     cancellation.drivenBy(Thread.currentThread());
     cancellation.request("a test");
-    cancellation.ignoreFromNowOn();
+    cancellation.ignoreFromNowOn("the guest is being put back here");
     assertThat(Thread.currentThread().isInterrupted()).isFalse();
     assertThat(cancellation.request("another")).isFalse();
+    assertThat(cancellation.refusal())
+        .isEqualTo("too late to cancel: the guest is being put back here");
     assertThat(Thread.currentThread().isInterrupted()).isFalse();
   }
 }
