@@ -15,6 +15,7 @@ import io.pageferry.agent.report.MigrationReport;
 import io.pageferry.agent.report.MigrationReport.Outcome;
 import io.pageferry.guest.control.GuestStatus;
 import io.pageferry.guest.control.QmpControl;
+import io.pageferry.guest.control.QmpSocket;
 import io.pageferry.guest.description.Afterwards;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
@@ -299,12 +300,32 @@ final class Recovery {
   }
 
   private String putBack(String why) throws IOException, CommandFailure {
-    IOException stuck = Retreat.resume(null, description());
+    GuestDescription description = description();
+    IOException stuck = Retreat.resume(null, description);
     if (stuck != null) {
+      Path socket = description.control().qmp();
+      if (QmpSocket.isDeserted(socket)) {
+        throw ended(socket, stuck);
+      }
       throw open("it cannot be resumed (%s)".formatted(stuck.getMessage()), stuck);
     }
     ledger.record(LedgerState.FAILED);
     return "Guest %s %s and runs on here.".formatted(guestName(), why);
+  }
+
+  /** There is nothing to let run; a ledger left open would have everybody try for ever. */
+  private CommandFailure ended(Path socket, IOException cause) throws IOException {
+    boolean untold = ledger.current() == LedgerState.PAUSED;
+    ledger.record(LedgerState.FAILED);
+    if (untold) {
+      withdraw();
+    }
+    return new CommandFailure(
+        ExitCode.FAILED,
+        "guest %s was paused here and has ended since (nobody listens at %s): nothing is left to"
+                .formatted(guestName(), socket)
+            + " recover",
+        cause);
   }
 
   /** The guest runs on the target; the paused copy here is of no more use. */
@@ -365,14 +386,6 @@ final class Recovery {
         cause);
   }
 
-  private String guestName() {
-    return ledger.fields().guest();
-  }
-
-  private String peer() {
-    return ledger.fields().peer();
-  }
-}
   /** How the migration was begun; a ledger that does not say so has at least come to post-copy. */
   static MigrationMode mode(LedgerFields fields) {
     String name = fields.more().get(Migration.MODE);
@@ -384,3 +397,11 @@ final class Recovery {
     return MigrationMode.POSTCOPY;
   }
 
+  private String guestName() {
+    return ledger.fields().guest();
+  }
+
+  private String peer() {
+    return ledger.fields().peer();
+  }
+}

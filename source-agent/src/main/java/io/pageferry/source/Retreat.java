@@ -29,6 +29,9 @@ final class Retreat {
   /** How long a save that this side gave up on may take to end in the guest. */
   private static final Duration SAVING = Duration.ofSeconds(5);
 
+  /** How long after its connection the rest of an ending process may take to go. */
+  private static final Duration ENDING = Duration.ofSeconds(1);
+
   private static final Duration ASK_AGAIN = Duration.ofMillis(100);
 
   private Retreat() {}
@@ -49,7 +52,7 @@ final class Retreat {
     if (paused) {
       // Also a guest that seems gone: what is seen is a socket, and it may only have closed that.
       IOException stuck = resume(guest.control(), guest.description());
-      if (stuck != null && !gone) {
+      if (stuck != null && !gone && !hasEnded(guest)) {
         return new CommandFailure(
             ExitCode.RECOVERABLE,
             "%s; guest %s could not be resumed (%s) and stays paused here: continue with"
@@ -68,6 +71,18 @@ final class Retreat {
     }
     end(ledger);
     return new CommandFailure(verdict.exit(), verdict.sentence() + "; " + state, cause);
+  }
+
+  /** A process closes what it has open one after the other when it ends. */
+  private static boolean hasEnded(SourceGuest guest) {
+    long deadline = System.nanoTime() + ENDING.toNanos();
+    while (!guest.gone()) {
+      if (System.nanoTime() - deadline > 0) {
+        return false;
+      }
+      LockSupport.parkNanos(ASK_AGAIN.toNanos());
+    }
+    return true;
   }
 
   /** What may be said of a guest that was never paused: it may have ended for its own reasons. */

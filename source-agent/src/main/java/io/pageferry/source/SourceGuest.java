@@ -157,9 +157,12 @@ final class SourceGuest implements AutoCloseable {
     }
   }
 
-  /** Whether the guest's process has ended, as far as it can be seen from here. */
+  /**
+   * Whether the guest's process has ended, as far as it can be seen from here. Not every guest
+   * hands its memory over, but each has a control.
+   */
   boolean gone() {
-    return handover != null && handover.guestGone();
+    return (handover != null && handover.guestGone()) || control.gone();
   }
 
   /** Ends the tracking; the guest goes on at full speed. */

@@ -1,8 +1,11 @@
 package io.pageferry.source;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.awaitility.Awaitility.await;
 
+import io.pageferry.agent.cli.CommandFailure;
+import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.TlsOptions;
 import io.pageferry.agent.ledger.LedgerEntry;
 import io.pageferry.agent.ledger.LedgerFields;
@@ -10,6 +13,10 @@ import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.control.QmpControl;
+import io.pageferry.guest.description.GuestDescription;
+import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.MigrationMode;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -31,6 +38,7 @@ class RecoveryTest {
   private final UUID migration = UUID.randomUUID();
   private Process guest;
   private Path qmp;
+  private Path description;
 
   @BeforeEach
   void aGuestWhoseMigrationCompleted() throws Exception {
@@ -61,14 +69,14 @@ class RecoveryTest {
     await()
         .atMost(Duration.ofSeconds(60))
         .until(() -> Files.exists(qmp) && Files.readString(log).contains("answers QMP"));
-    Path description =
+    description =
         Files.writeString(
             folder.resolve("demo.yaml"),
             """
             name: demo
             memory:
               - { name: ram, path: %s }
-            control: { qmp: %s }
+            control: { qmp: %s, timeout: 2s }
             """
                 .formatted(folder.resolve("ram"), qmp));
     try (OwnershipLedger ledger =
@@ -125,5 +133,74 @@ class RecoveryTest {
     guest.destroyForcibly().waitFor();
     recover();
     assertThat(entry().settled()).isTrue();
+  }
+
+  @Test
+  void theReportNamesTheModeThatWasAskedFor() {
+    LedgerFields fields = LedgerFields.of("demo", "target:1");
+    assertThat(Recovery.mode(fields.with(Migration.MODE, "hybrid")))
+        .isEqualTo(MigrationMode.HYBRID);
+    assertThat(Recovery.mode(fields)).isEqualTo(MigrationMode.POSTCOPY);
+  }
+
+  private OwnershipLedger paused(UUID another) throws Exception {
+    OwnershipLedger ledger =
+        OwnershipLedger.create(
+            folder,
+            LedgerSide.SOURCE,
+            another,
+            LedgerFields.of("demo", "target:1").withDescription(description.toString()));
+    ledger.record(LedgerState.PAUSED);
+    return ledger;
+  }
+
+  @Test
+  void aGuestThatEndedWhileItWasPausedIsNotPausedForEver() throws Exception {
+    guest.destroyForcibly().waitFor();
+    try (OwnershipLedger ledger = paused(UUID.randomUUID())) {
+      CommandFailure failure =
+          catchThrowableOfType(
+              CommandFailure.class,
+              () -> new Recovery(ledger, new TlsOptions(), Duration.ZERO, false, true, null).run());
+      assertThat(failure.exit()).isEqualTo(ExitCode.FAILED);
+      assertThat(failure).hasMessageContaining("has ended").hasMessageContaining(qmp.toString());
+      assertThat(ledger.current()).isEqualTo(LedgerState.FAILED);
+    }
+  }
+
+  /** Without a handover, as when its writes are found by comparing digests. */
+  private CommandFailure retreat(OwnershipLedger ledger, SourceGuest held) {
+    Verdict verdict = new Verdict(ExitCode.FAILED, AbortReason.IO_ERROR, "it broke");
+    return Retreat.putBack(held, ledger, verdict, new IOException("it broke"));
+  }
+
+  @Test
+  void aRetreatNoticesThatTheGuestEnded() throws Exception {
+    try (SourceGuest held = SourceGuest.open(GuestDescription.load(description));
+        OwnershipLedger ledger = paused(UUID.randomUUID())) {
+      assertThat(held.gone()).isFalse();
+      guest.destroyForcibly().waitFor();
+      CommandFailure failure = retreat(ledger, held);
+      assertThat(failure.exit()).isEqualTo(ExitCode.FAILED);
+      assertThat(failure).hasMessageContaining("gone");
+      assertThat(ledger.current()).isEqualTo(LedgerState.FAILED);
+    }
+  }
+
+  @Test
+  void aGuestThatDoesNotAnswerHasNotEnded() throws Exception {
+    try (SourceGuest held = SourceGuest.open(GuestDescription.load(description));
+        OwnershipLedger ledger = paused(UUID.randomUUID())) {
+      signal("STOP");
+      CommandFailure failure = retreat(ledger, held);
+      assertThat(failure.exit()).isEqualTo(ExitCode.RECOVERABLE);
+      assertThat(ledger.current()).isEqualTo(LedgerState.PAUSED);
+    } finally {
+      signal("CONT");
+    }
+  }
+
+  private void signal(String name) throws Exception {
+    new ProcessBuilder("kill", "-" + name, Long.toString(guest.pid())).start().waitFor();
   }
 }

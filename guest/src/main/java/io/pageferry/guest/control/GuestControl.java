@@ -6,7 +6,8 @@ import java.util.Optional;
 
 /**
  * Steers one guest. Blocking; every call ends within the control's timeout. One thread at a time,
- * except {@link #close}, which any thread may call and which makes a waiting call fail.
+ * except {@link #gone} and {@link #close}, which any thread may call; the latter makes a waiting
+ * call fail.
  *
  * <p>A {@link GuestControlException} of {@link #pause} or {@link #resume} leaves open whether the
  * guest obeyed: ask for {@link #status} before deciding anything.
@@ -53,6 +54,12 @@ public interface GuestControl extends AutoCloseable {
 
   /** What the demo guest says about itself; empty for any other guest. */
   Optional<GuestTicks> ticks() throws GuestControlException;
+
+  /**
+   * Whether the guest's process has ended: the connection to it is lost and nobody is there to make
+   * another one with. A guest that does not answer is not gone. Does not block.
+   */
+  boolean gone();
 
   /** Ends the guest; returns when it took the command. */
   void quit() throws GuestControlException;

@@ -37,11 +37,13 @@ public final class QmpControl implements GuestControl {
 
   private static final String COMPLETED = "completed";
 
+  private final Path socket;
   private final QmpClient client;
   private final Duration timeout;
   private @Nullable DeviceStateExchange exchange;
 
-  private QmpControl(QmpClient client, Duration timeout) {
+  private QmpControl(Path socket, QmpClient client, Duration timeout) {
+    this.socket = socket;
     this.client = client;
     this.timeout = timeout;
   }
@@ -57,7 +59,7 @@ public final class QmpControl implements GuestControl {
    * @param timeout for connecting, and afterwards for each call
    */
   public static QmpControl connect(Path socket, Duration timeout) throws GuestControlException {
-    QmpControl control = new QmpControl(QmpClient.connect(socket, timeout), timeout);
+    QmpControl control = new QmpControl(socket, QmpClient.connect(socket, timeout), timeout);
     boolean ready = false;
     try {
       control.enableCapability("events");
@@ -155,6 +157,11 @@ public final class QmpControl implements GuestControl {
    */
   public Optional<GuestTicks> verify(Duration limit) throws GuestControlException {
     return ask("x-pageferry-verify", QmpJson.object(), limit);
+  }
+
+  @Override
+  public boolean gone() {
+    return !client.isOpen() && QmpSocket.isDeserted(socket);
   }
 
   @Override
