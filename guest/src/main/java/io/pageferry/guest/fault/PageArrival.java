@@ -183,7 +183,7 @@ final class PageArrival {
   private IOException failed(int errno) {
     return new IOException(
         ("a page cannot be put into the memory of the guest's process %d (%s); what it touches"
-                + " there  waits")
+                + " there waits")
             .formatted(guest.handover.pid(), Errno.describe(errno)));
   }
 
