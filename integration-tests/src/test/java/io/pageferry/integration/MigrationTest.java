@@ -70,6 +70,15 @@ final class MigrationTest {
   }
 
   @Test
+  void nothingIsCompressedIfToldSo(Hosts hosts) throws Exception {
+    DemoGuestSpec spec = Journey.small(hosts).withPattern("text");
+    DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
+    JsonNode pages = Journey.begin(hosts, guest, "--compress", "off").assertArrived().path("pages");
+    assertThat(pages.path("lz4").asLong()).isZero();
+    assertThat(pages.path("raw").asLong()).isPositive();
+  }
+
+  @Test
   void severalRegionsArrive(Hosts hosts) throws Exception {
     DemoGuestSpec spec = Journey.small(hosts).withRegions(3);
     DemoGuest guest = hosts.source().startGuest(spec).awaitReady();

@@ -205,6 +205,15 @@ final class RefusalTest {
   }
 
   @Test
+  void aTargetOfAnotherName() throws Exception {
+    refused(
+        REFUSED,
+        migrate(described(), hosts.tls(), "--target-name=elsewhere"),
+        "not 'elsewhere'",
+        "--target-name");
+  }
+
+  @Test
   void plainTcpBeyondLoopback() throws Exception {
     refused(REFUSED, migrateTo("192.0.2.1:7000", PeerSecurity.plaintext()), "loopback");
   }
