@@ -254,4 +254,22 @@ final class InterruptionTest {
     journey.assertSaid("guest ended");
     journey.settledOnTarget();
   }
+
+  /** Only its control can tell: for this way of moving it has handed nothing over. */
+  @Test
+  void theGuestEndsWhileItStandsStill(Hosts hosts) throws Exception {
+    Journey journey =
+        begin(
+            hosts,
+            holding(hosts, "paused:1500"),
+            hosts.target(),
+            guest(hosts),
+            "--mode",
+            "stop-and-copy");
+    awaitHold(journey.departure().agent(), "paused");
+    journey.guest().process().signal(Signal.KILL);
+    assertThat(journey.awaitExit()).describedAs(journey.story()).isEqualTo(FAILED);
+    journey.assertSaid("guest ended", "process is gone");
+    journey.settledOnTarget();
+  }
 }
