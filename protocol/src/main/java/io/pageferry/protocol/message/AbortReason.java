@@ -73,7 +73,7 @@ public enum AbortReason {
     return code;
   }
 
-  /** Whether this is found in the preflight, before anything has changed (exit code 3). */
+  /** Whether this is mostly found in the preflight, before anything has changed. */
   public boolean refusal() {
     return refusal;
   }
