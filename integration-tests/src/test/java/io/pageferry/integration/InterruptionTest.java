@@ -20,6 +20,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -120,9 +121,18 @@ final class InterruptionTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"paused", "prepared", "handed-over"})
-  void sourceKilledWhileTheGuestStandsStill(String phase, Hosts hosts) throws Exception {
-    Journey journey = begin(hosts, holding(hosts, phase + LONG), target(hosts), guest(hosts));
+  @CsvSource({
+    "precopy,  paused",
+    "precopy,  prepared",
+    "precopy,  handed-over",
+    "postcopy, paused",
+    "postcopy, prepared",
+    "postcopy, handed-over",
+  })
+  void sourceKilledWhileTheGuestStandsStill(String mode, String phase, Hosts hosts)
+      throws Exception {
+    SourceHost source = holding(hosts, phase + LONG);
+    Journey journey = begin(hosts, source, target(hosts), guest(hosts), "--mode", mode);
     awaitHold(journey.departure().agent(), phase);
     journey.departure().agent().signal(Signal.KILL);
     journey.awaitExit();
@@ -143,10 +153,11 @@ final class InterruptionTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"reserved", "prepared"})
-  void targetKilledBeforeItWasGivenTheGuest(String phase, Hosts hosts) throws Exception {
+  @CsvSource({"precopy, reserved", "precopy, prepared", "postcopy, prepared"})
+  void targetKilledBeforeItWasGivenTheGuest(String mode, String phase, Hosts hosts)
+      throws Exception {
     TargetHost target = target(hosts, Surroundings.USUAL.with(HOLD, phase + LONG));
-    Journey journey = begin(hosts, hosts.source(), target, guest(hosts));
+    Journey journey = begin(hosts, hosts.source(), target, guest(hosts), "--mode", mode);
     awaitHold(target.agent(), phase);
     target.agent().signal(Signal.KILL);
     assertGivenUp(hosts, journey, target);
@@ -163,10 +174,27 @@ final class InterruptionTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"taken-over", "started"})
-  void targetKilledAfterItTookTheGuest(String phase, Hosts hosts) throws Exception {
+  @CsvSource({
+    "precopy,  taken-over",
+    "precopy,  started",
+    "postcopy, taken-over",
+    "postcopy, started",
+    "hybrid,   fetching",
+  })
+  void targetKilledAfterItTookTheGuest(String mode, String phase, Hosts hosts) throws Exception {
     TargetHost target = target(hosts, Surroundings.USUAL.with(HOLD, phase + LONG));
-    Journey journey = begin(hosts, hosts.source(), target, guest(hosts), "--settle-for", "1s");
+    Journey journey =
+        begin(
+            hosts,
+            hosts.source(),
+            target,
+            guest(hosts),
+            "--mode",
+            mode,
+            "--settle-for",
+            "1s",
+            "--recover-for",
+            "1s");
     awaitHold(target.agent(), phase);
     target.agent().signal(Signal.KILL);
     assertThat(journey.awaitExit()).describedAs(journey.story()).isEqualTo(RECOVERABLE);
