@@ -40,7 +40,19 @@ final class JvmOptions {
       options.add("-XX:-DisplayVMOutput");
       options.add("-XX:CompilerDirectivesFile=" + lib + "/compiler-directives.json");
     }
+    if (program == Program.DEMO || program == Program.BENCH) {
+      // These start programs by themselves, which are to run as if the launcher had started them.
+      handOn(LIB, options);
+      handOn(PASSED_ON, options);
+    }
     return options;
+  }
+
+  private static void handOn(String property, List<String> options) {
+    String value = System.getProperty(property);
+    if (value != null) {
+      options.add("-D" + property + "=" + value);
+    }
   }
 
   /**
