@@ -19,8 +19,8 @@ import org.jspecify.annotations.Nullable;
  * The private folder and the sockets through which device state leaves and enters a guest. The
  * folder is this user's alone (0700), so nobody else can take the guest's registers or plant some.
  *
- * <p>Reading and writing happen on a thread of their own: the caller can then give up in time, and
- * an interrupt of the caller does not cut the stream.
+ * <p>Connecting, reading and writing happen on a thread of their own: the caller can then give up
+ * in time, and an interrupt of the caller does not cut the stream.
  */
 final class DeviceStateExchange implements AutoCloseable {
   private final PrivateFolder folder;
@@ -120,7 +120,8 @@ final class DeviceStateExchange implements AutoCloseable {
   /** A connection to a guest that listens for its state. */
   static final class Loading implements AutoCloseable {
     private final Path path;
-    private @Nullable SocketChannel connection;
+    private volatile @Nullable SocketChannel connection;
+    private volatile boolean ended;
 
     private Loading(Path path) {
       this.path = path;
@@ -131,30 +132,43 @@ final class DeviceStateExchange implements AutoCloseable {
     }
 
     void send(byte[] bytes, Duration timeout) throws GuestControlException {
-      SocketChannel opened;
-      try {
-        opened = DeviceStateSocket.connect(path);
-      } catch (IOException e) {
-        throw new GuestControlException(
-            "the guest does not listen for its device state at " + path, e);
-      }
-      connection = opened;
       CompletableFuture<byte[]> sent =
           start(
               "device-state-load",
               () -> {
-                DeviceStateSocket.send(opened, ByteBuffer.wrap(bytes));
-                opened.close();
+                try (SocketChannel opened = connect()) {
+                  connection = opened;
+                  if (ended) {
+                    // close() may have come too early to see the connection.
+                    throw new IOException("given up");
+                  }
+                  DeviceStateSocket.send(opened, ByteBuffer.wrap(bytes));
+                }
                 return bytes;
               });
-      DeviceStateExchange.await(sent, timeout, "take its device state", () -> closeQuietly(opened));
+      DeviceStateExchange.await(sent, timeout, "take its device state", this::end);
+    }
+
+    private SocketChannel connect() throws GuestControlException {
+      try {
+        return DeviceStateSocket.connect(path);
+      } catch (IOException e) {
+        throw new GuestControlException(
+            "the guest does not listen for its device state at " + path, e);
+      }
+    }
+
+    private void end() {
+      ended = true;
+      SocketChannel opened = connection;
+      if (opened != null) {
+        closeQuietly(opened);
+      }
     }
 
     @Override
     public void close() {
-      if (connection != null) {
-        closeQuietly(connection);
-      }
+      end();
       delete(path);
     }
   }
@@ -191,6 +205,9 @@ final class DeviceStateExchange implements AutoCloseable {
           throw new GuestControlException("the guest did not " + what + " in time", e);
         } catch (ExecutionException e) {
           Throwable cause = e.getCause();
+          if (cause instanceof GuestControlException said) {
+            throw said;
+          }
           throw new GuestControlException(
               "the guest could not " + what + ": " + (cause == null ? e : cause).getMessage(), e);
         }
