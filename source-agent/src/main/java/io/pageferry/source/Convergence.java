@@ -9,6 +9,9 @@ package io.pageferry.source;
  * two without fitting the limit, or whose rounds no longer shrink, has stalled; what happens then
  * is the user's choice ({@code --on-stall}), within {@link Limits#maxRounds} rounds in any case.
  *
+ * <p>Where the fixed costs alone exceed the limit no round helps, and neither does post-copy, which
+ * has the same costs: the rounds then go on only until the pages cost less than that.
+ *
  * <p>Pure arithmetic, no clock of its own. Threading: the driver thread only.
  */
 final class Convergence implements RoundRule {
@@ -51,6 +54,8 @@ final class Convergence implements RoundRule {
   enum Verdict {
     NEXT_ROUND,
     SWITCH_OVER,
+    /** What is left takes little time, but the limit is exceeded without it. */
+    OVER_LIMIT,
     STALLED
   }
 
@@ -93,7 +98,16 @@ final class Convergence implements RoundRule {
 
     long expected = fixedCostNanos + (long) (left * bytesPerPage / Math.max(bytesPerNano, 1e-9));
     boolean fits = expected <= limits.downtimeNanos();
-    if (left <= limits.dirtyThreshold() && fits) {
+    boolean fewLeft = left <= limits.dirtyThreshold();
+    boolean inVain = fixedCostNanos >= limits.downtimeNanos();
+    if (inVain && expected <= 2 * fixedCostNanos && (fewLeft || !halves)) {
+      return new Decision(
+          Verdict.OVER_LIMIT,
+          "pausing it, its device state and starting it alone take about %.0f ms"
+              .formatted(fixedCostNanos / 1e6),
+          expected);
+    }
+    if (fewLeft && fits) {
       return switchOver("at most %d pages are left".formatted(limits.dirtyThreshold()), expected);
     }
     if (fits && (!halves || (rounds > 1 && !shrinks))) {

@@ -103,6 +103,18 @@ final class PreCopy {
   private @Nullable SwitchedBy settle(Decision decision) throws StalledException {
     String expected = "%.0f ms".formatted(decision.expectedDowntimeNanos() / 1e6);
     journal.stopReason(decision.reason());
+    if (decision.verdict() == Verdict.OVER_LIMIT && onStall == OnStall.CANCEL) {
+      throw new StalledException(
+          "the guest cannot be moved within the downtime limit (%s): raise --downtime-limit"
+              .formatted(decision.reason()));
+    }
+    if (decision.verdict() == Verdict.OVER_LIMIT) {
+      STORY.warn(
+          "The guest will stand still for longer than --downtime-limit, for {}: {}.",
+          expected,
+          decision.reason());
+      return null;
+    }
     if (decision.verdict() == Verdict.STALLED && onStall == OnStall.POSTCOPY) {
       STORY.info(
           "The guest dirties faster than the link carries ({}): switching to post-copy.",

@@ -45,7 +45,29 @@ class ConvergenceTest {
     assertThat(new Convergence(LIMITS).after(round, FIXED).verdict())
         .isEqualTo(Verdict.SWITCH_OVER);
     assertThat(new Convergence(LIMITS).after(round, TimeUnit.MILLISECONDS.toNanos(301)).verdict())
+        .isEqualTo(Verdict.OVER_LIMIT);
+  }
+
+  @Test
+  void aLimitThatTheFixedCostAloneExceedsIsNotAStall() {
+    long fixed = TimeUnit.MILLISECONDS.toNanos(400);
+    Convergence convergence = new Convergence(LIMITS);
+    assertThat(convergence.after(round(PAGES, 2600), fixed).verdict())
         .isEqualTo(Verdict.NEXT_ROUND);
+    Convergence.Decision last = convergence.after(round(2600, 28), fixed);
+    assertThat(last.verdict()).isEqualTo(Verdict.OVER_LIMIT);
+    assertThat(last.reason()).contains("400 ms");
+  }
+
+  @Test
+  void aGuestThatDirtiesTooFastStallsWhateverTheFixedCost() {
+    long fixed = TimeUnit.MILLISECONDS.toNanos(301);
+    Convergence convergence = new Convergence(LIMITS);
+    Verdict verdict;
+    do {
+      verdict = convergence.after(round(PAGES, PAGES * 9 / 10), fixed).verdict();
+    } while (verdict == Verdict.NEXT_ROUND);
+    assertThat(verdict).isEqualTo(Verdict.STALLED);
   }
 
   @Test
