@@ -7,26 +7,33 @@ import io.pageferry.guest.linux.UnixConnection;
 import io.pageferry.guest.linux.Userfaultfd;
 import java.io.IOException;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What a guest handed over: a userfaultfd on its memory, where that memory is mapped in its
- * process, and a socket whose end of file says that the process has ended.
+ * What a guest handed over, or what was taken from a guest that knows nothing of it: a userfaultfd
+ * on its memory, and where that memory is mapped in its process. With it goes what says that the
+ * process has ended.
  *
  * <p>Closing it tells the guest that we are done. Any thread may use and close it.
  */
 public final class GuestHandover implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(GuestHandover.class);
 
-  /** Null when it was taken again. */
+  /** Null when it was taken again, or from a guest that did not send it. */
   private final @Nullable UnixConnection connection;
+
+  /** Removes what was left in the guest's process; null if it sees to that itself. */
+  private final @Nullable Runnable traces;
 
   private final ProcessDescriptor process;
   private final int pid;
   private final Userfaultfd userfaultfd;
   private final List<MappedRegion> regions;
+  private final AtomicBoolean closed = new AtomicBoolean();
+  private volatile boolean unregistered;
 
   GuestHandover(
       @Nullable UnixConnection connection,
@@ -34,11 +41,40 @@ public final class GuestHandover implements AutoCloseable {
       int pid,
       Userfaultfd userfaultfd,
       List<MappedRegion> regions) {
+    this(connection, process, pid, userfaultfd, regions, null);
+  }
+
+  private GuestHandover(
+      @Nullable UnixConnection connection,
+      ProcessDescriptor process,
+      int pid,
+      Userfaultfd userfaultfd,
+      List<MappedRegion> regions,
+      @Nullable Runnable traces) {
     this.connection = connection;
+    this.traces = traces;
     this.process = process;
     this.pid = pid;
     this.userfaultfd = userfaultfd;
     this.regions = List.copyOf(regions);
+  }
+
+  /**
+   * What was taken from a guest that does not know of it.
+   *
+   * @param process and all else belongs to the handover from now on
+   * @param userfaultfd registered on the regions, and also open in the guest's process
+   * @param traces removes the guest's own descriptor; run once by {@link #close} after {@link
+   *     #unregister}, and not otherwise: the last descriptor to close would let the guest read
+   *     zeros where pages are missing
+   */
+  public static GuestHandover taken(
+      ProcessDescriptor process,
+      int pid,
+      Userfaultfd userfaultfd,
+      List<MappedRegion> regions,
+      Runnable traces) {
+    return new GuestHandover(null, process, pid, userfaultfd, regions, traces);
   }
 
   /**
@@ -117,6 +153,7 @@ public final class GuestHandover implements AutoCloseable {
    * already is left alone.
    */
   public void unregister() {
+    unregistered = true;
     for (MappedRegion region : regions) {
       try {
         userfaultfd.unregister(region.baseHostVirtAddr(), region.size());
@@ -138,6 +175,9 @@ public final class GuestHandover implements AutoCloseable {
 
   @Override
   public void close() {
+    if (traces != null && unregistered && !closed.getAndSet(true) && !guestGone()) {
+      traces.run();
+    }
     userfaultfd.close();
     if (connection != null) {
       connection.close();

@@ -143,6 +143,7 @@ final class Abi {
   static final long UFFD_FEATURE_MISSING_HUGETLBFS = 1L << 4;
   static final long UFFD_FEATURE_MISSING_SHMEM = 1L << 5;
   static final long UFFD_FEATURE_WP_HUGETLBFS_SHMEM = 1L << 12;
+  static final long UFFD_FEATURE_WP_UNPOPULATED = 1L << 13;
   static final long UFFD_FEATURE_WP_ASYNC = 1L << 15;
 
   // linux/fs.h of 6.7: PAGEMAP_SCAN with struct pm_scan_arg and struct page_region
@@ -167,4 +168,19 @@ final class Abi {
   static final long PAGE_IS_WRITTEN = 2;
   static final long PAGE_IS_PRESENT = 8;
   static final long PAGE_IS_SWAPPED = 16;
+
+  // sys/ptrace.h, linux/ptrace.h, linux/elf.h, sys/wait.h, signal.h
+  static final int PTRACE_CONT = 7;
+  static final int PTRACE_SINGLESTEP = 9;
+  static final int PTRACE_DETACH = 17;
+  static final int PTRACE_GETREGSET = 0x4204;
+  static final int PTRACE_SETREGSET = 0x4205;
+  static final int PTRACE_SEIZE = 0x4206;
+  static final int PTRACE_INTERRUPT = 0x4207;
+  static final int PTRACE_EVENT_STOP = 128;
+  static final long NT_PRSTATUS = 1;
+  static final int WNOHANG = 1;
+  static final int WALL = 0x40000000;
+  static final int SIGTRAP = 5;
+  static final int SIGSYS = 31;
 }

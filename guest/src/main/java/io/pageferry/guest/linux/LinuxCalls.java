@@ -87,6 +87,11 @@ final class LinuxCalls {
   private static final MethodHandle SYSCALL_3 =
       variadic("syscall", JAVA_LONG, 1, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
 
+  private static final MethodHandle PTRACE =
+      variadic("ptrace", JAVA_LONG, 1, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG);
+  private static final MethodHandle WAITPID =
+      call("waitpid", JAVA_INT, JAVA_INT, POINTER, JAVA_INT);
+
   private LinuxCalls() {}
 
   private static MethodHandle call(String name, MemoryLayout result, MemoryLayout... arguments) {
@@ -300,5 +305,14 @@ final class LinuxCalls {
                 (long)
                     SYSCALL_3.invokeExact(
                         s, Abi.SYS_PIDFD_GETFD, (long) pidfd, (long) descriptor, 0L));
+  }
+
+  /** For requests that answer with 0; those that peek answer otherwise in the C library. */
+  static int ptrace(int request, int thread, long address, long data) {
+    return (int) attempt(s -> (long) PTRACE.invokeExact(s, request, thread, address, data));
+  }
+
+  static int waitpid(int thread, MemorySegment status, int options) {
+    return (int) attempt(s -> (int) WAITPID.invokeExact(s, thread, status, options));
   }
 }

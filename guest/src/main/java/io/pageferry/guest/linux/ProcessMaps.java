@@ -14,13 +14,22 @@ public final class ProcessMaps {
    * One mapping; addresses and offset in bytes.
    *
    * @param end the first address behind it
+   * @param executable whether it may be executed
    * @param shared whether what is written through it reaches the file
    * @param offset of {@code start} in the file
    * @param device major number in the upper, minor in the lower 32 bits; 0 for anonymous memory
    * @param inode 0 for anonymous memory
+   * @param name the file's path, {@code [vdso]} and the like, or the empty string
    */
   public record Mapping(
-      long start, long end, boolean shared, long offset, long device, long inode) {}
+      long start,
+      long end,
+      boolean executable,
+      boolean shared,
+      long offset,
+      long device,
+      long inode,
+      String name) {}
 
   private ProcessMaps() {}
 
@@ -53,9 +62,11 @@ public final class ProcessMaps {
     return new Mapping(
         Long.parseUnsignedLong(range[0], 16),
         Long.parseUnsignedLong(range[1], 16),
+        words[1].charAt(2) == 'x',
         words[1].charAt(3) == 's',
         Long.parseUnsignedLong(words[2], 16),
         (Long.parseLong(device[0], 16) << 32) | Long.parseLong(device[1], 16),
-        Long.parseLong(words[4]));
+        Long.parseLong(words[4]),
+        words.length > 5 ? words[5] : "");
   }
 }

@@ -14,6 +14,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
 
 /**
  * A userfaultfd: the kernel's way to tell one process about another's page faults. It belongs to
@@ -24,6 +25,9 @@ import java.util.List;
  */
 public final class Userfaultfd implements AutoCloseable {
   static final Path DEVICE = Path.of("/dev/userfaultfd");
+
+  /** The kernel's own mark among the features that {@link #enable} has succeeded. */
+  private static final long INITIALIZED = 1L << 31;
 
   /** Where a thread puts the argument of a call; lives as long as the thread. */
   private static final ThreadLocal<MemorySegment> ARGUMENT =
@@ -139,6 +143,31 @@ public final class Userfaultfd implements AutoCloseable {
       api.set(JAVA_LONG_UNALIGNED, Abi.UFFDIO_API_FEATURES, features);
       ioctl(Abi.UFFDIO_API, api, "ioctl(UFFDIO_API)");
       return api.get(JAVA_LONG_UNALIGNED, Abi.UFFDIO_API_FEATURES);
+    }
+  }
+
+  /**
+   * The features that were agreed on, whoever did; those that the kernel adds on its own account
+   * are left out.
+   *
+   * @return empty while nothing was agreed on
+   * @throws IOException also if this is no userfaultfd
+   */
+  public OptionalLong enabledFeatures() throws IOException {
+    int number = descriptor.acquire();
+    try {
+      for (String line : Files.readAllLines(Path.of("/proc/self/fdinfo/" + number))) {
+        // API:<tab>aa:<features of this one, hexadecimal>:<what the kernel has>
+        if (line.startsWith("API:")) {
+          long features = Long.parseUnsignedLong(line.substring(4).strip().split(":", 3)[1], 16);
+          return features == 0
+              ? OptionalLong.empty()
+              : OptionalLong.of(features & ~(INITIALIZED | Abi.UFFD_FEATURE_WP_UNPOPULATED));
+        }
+      }
+      throw new IOException("not a userfaultfd");
+    } finally {
+      descriptor.release();
     }
   }
 
@@ -301,6 +330,14 @@ public final class Userfaultfd implements AutoCloseable {
   /** To be passed over a socket. */
   public Descriptor descriptor() {
     return descriptor;
+  }
+
+  /** How the system call is to make one for use from outside, the best way first. */
+  public static long[] callFlags(boolean userModeOnlyToo) {
+    long flags = Abi.O_CLOEXEC | Abi.O_NONBLOCK;
+    return userModeOnlyToo
+        ? new long[] {flags, flags | Abi.UFFD_USER_MODE_ONLY}
+        : new long[] {flags};
   }
 
   /**

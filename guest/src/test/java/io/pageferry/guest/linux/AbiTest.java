@@ -35,6 +35,10 @@ class AbiTest {
       #include <sys/syscall.h>
       #include <sys/un.h>
       #include <sys/vfs.h>
+      #include <signal.h>
+      #include <sys/ptrace.h>
+      #include <sys/wait.h>
+      #include <linux/elf.h>
       #include <linux/falloc.h>
       #include <linux/magic.h>
       #include <linux/userfaultfd.h>
@@ -123,7 +127,7 @@ class AbiTest {
         C(UFFDIO_REGISTER_MODE_MISSING); C(UFFDIO_REGISTER_MODE_WP);
         C(UFFD_FEATURE_EVENT_REMOVE); C(UFFD_FEATURE_MISSING_HUGETLBFS);
         C(UFFD_FEATURE_MISSING_SHMEM); C(UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
-        C(UFFD_FEATURE_WP_ASYNC);
+        C(UFFD_FEATURE_WP_UNPOPULATED); C(UFFD_FEATURE_WP_ASYNC);
         C(PAGEMAP_SCAN);
         N("PM_SCAN_ARG_BYTES", sizeof(struct pm_scan_arg)); O("PM_SCAN_SIZE", pm_scan_arg, size);
         O("PM_SCAN_FLAGS", pm_scan_arg, flags); O("PM_SCAN_START", pm_scan_arg, start);
@@ -138,6 +142,9 @@ class AbiTest {
         C(PM_SCAN_WP_MATCHING); C(PM_SCAN_CHECK_WPASYNC);
         C(PAGE_IS_WPALLOWED); C(PAGE_IS_WRITTEN); C(PAGE_IS_PRESENT);
         C(PAGE_IS_SWAPPED);
+        C(PTRACE_CONT); C(PTRACE_SINGLESTEP); C(PTRACE_DETACH); C(PTRACE_GETREGSET);
+        C(PTRACE_SETREGSET); C(PTRACE_SEIZE); C(PTRACE_INTERRUPT); C(PTRACE_EVENT_STOP);
+        C(NT_PRSTATUS); C(WNOHANG); N("WALL", __WALL); C(SIGTRAP); C(SIGSYS);
         return 0;
       }
       """;

@@ -1,0 +1,262 @@
+package io.pageferry.guest.attach;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.awaitility.Awaitility.await;
+
+import io.pageferry.guest.attach.AttachException.Problem;
+import io.pageferry.guest.dirty.WriteProtectTracker;
+import io.pageferry.guest.fault.FaultService;
+import io.pageferry.guest.fault.FaultSink;
+import io.pageferry.guest.fault.MissingPages;
+import io.pageferry.guest.handover.GuestHandover;
+import io.pageferry.guest.handover.HandoverMode;
+import io.pageferry.guest.image.GuestImage;
+import io.pageferry.guest.image.Images;
+import io.pageferry.guest.linux.ProcessStatus;
+import io.pageferry.guest.linux.Userfaultfd;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Attaching to real processes that notice whatever is done to them. */
+@Timeout(value = 60, unit = TimeUnit.SECONDS)
+class AttachTest {
+  @TempDir private static Path folder;
+  private static Path program = Path.of("");
+
+  private Path tmpfs = Path.of("");
+  private Path file = Path.of("");
+
+  @BeforeAll
+  static void compile() throws Exception {
+    program = Bystander.compile(folder);
+  }
+
+  @BeforeEach
+  void makeFile() throws IOException {
+    tmpfs = Images.tmpfsFolder();
+    file = Images.sparse(tmpfs.resolve("ram"), Bystander.BYTES);
+  }
+
+  @AfterEach
+  void removeFile() throws IOException {
+    Images.deleteFolder(tmpfs);
+  }
+
+  private GuestImage image() throws IOException {
+    return GuestImage.openExisting(Images.describe(folder, List.of(file), 0));
+  }
+
+  private Path another() throws IOException {
+    return Images.sparse(tmpfs.resolve("another"), Bystander.BYTES);
+  }
+
+  private static void letGo(Attached attached) {
+    attached.handover().unregister();
+    attached.handover().close();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"spin", "sleep", "futex", "poll", "read"})
+  void whatAThreadDoesIsNotDisturbed(String role) throws Exception {
+    try (Bystander guest = Bystander.start(program, file, role);
+        GuestImage image = image()) {
+      long before = guest.state().rounds();
+      for (int i = 0; i < 20; i++) {
+        Attached attached = Attach.to(guest.pid(), image, HandoverMode.WRITE_PROTECT);
+        assertThat(attached.found()).isFalse();
+        assertThat(attached.held()).isPositive();
+        letGo(attached);
+        assertThat(Userfaultfd.heldBy(guest.pid())).isEmpty();
+      }
+      if (role.equals("read")) {
+        assertThat(guest.state().rounds()).isZero();
+        assertThat(guest.ask("feed")).isEqualTo("done");
+      }
+      await().until(() -> guest.state().rounds() > before);
+      assertThat(guest.state().faults()).isZero();
+    }
+  }
+
+  @Test
+  void signalsThatComeMeanwhileAreDelivered() throws Exception {
+    int signals = 2000;
+    try (Bystander guest = Bystander.start(program, file, "spin");
+        GuestImage image = image()) {
+      guest.tell("signal " + signals);
+      for (int i = 0; i < 50; i++) {
+        letGo(Attach.to(guest.pid(), image, HandoverMode.WRITE_PROTECT));
+      }
+      assertThat(guest.answer()).isEqualTo("done");
+      await().until(() -> guest.state().signals() == signals);
+      assertThat(guest.state().faults()).isZero();
+    }
+  }
+
+  @Test
+  void aStoppedProcessStaysStopped() throws Exception {
+    try (Bystander guest = Bystander.start(program, file, "spin", "sleep");
+        GuestImage image = image()) {
+      guest.signal("STOP");
+      await().until(() -> ProcessStatus.of(guest.pid()).state() == 'T');
+      Attached attached = Attach.to(guest.pid(), image, HandoverMode.WRITE_PROTECT);
+      assertThat(ProcessStatus.of(guest.pid()).state()).isEqualTo('T');
+      letGo(attached);
+      assertThat(ProcessStatus.of(guest.pid()).state()).isEqualTo('T');
+      assertThat(Userfaultfd.heldBy(guest.pid())).isEmpty();
+      guest.signal("CONT");
+      long before = guest.state().rounds();
+      await().until(() -> guest.state().rounds() > before);
+      assertThat(guest.state().faults()).isZero();
+    }
+  }
+
+  @Test
+  void writesOfTheProcessAreFound() throws Exception {
+    try (Bystander guest = Bystander.start(program, file, "sleep");
+        GuestImage image = image()) {
+      // Whichever process it is.
+      Attached attached = Attach.to(image, HandoverMode.WRITE_PROTECT);
+      assertThat(attached.handover().pid()).isEqualTo(guest.pid());
+      try (WriteProtectTracker tracker = new WriteProtectTracker(attached.handover(), image)) {
+        tracker.arm();
+        assertThat(pages(tracker)).isEmpty();
+        guest.ask("write 7 1");
+        guest.ask("write 2047 1");
+        assertThat(pages(tracker)).containsExactly(7L, 2047L);
+        assertThat(pages(tracker)).isEmpty();
+      }
+      assertThat(Userfaultfd.heldBy(guest.pid())).isEmpty();
+    }
+  }
+
+  private static Set<Long> pages(WriteProtectTracker tracker) throws IOException {
+    Set<Long> found = new TreeSet<>();
+    tracker.collect(
+        (region, first, count) -> {
+          for (long page = first; page < first + count; page++) {
+            found.add(page);
+          }
+        });
+    return found;
+  }
+
+  /** What the guest asks for. */
+  private static final class Asked implements FaultSink {
+    final LinkedBlockingQueue<Long> pages = new LinkedBlockingQueue<>();
+
+    @Override
+    public void request(int region, long[] asked, int count) {
+      for (int i = 0; i < count; i++) {
+        pages.add(asked[i]);
+      }
+    }
+
+    @Override
+    public void guestGone() {}
+
+    @Override
+    public void failed(IOException cause) {}
+  }
+
+  /** The agent that serves a page fault is gone, and another one takes the guest up. */
+  @Test
+  void missingPagesAreServedAlsoByWhoComesLater() throws Exception {
+    int pages = (int) (Bystander.BYTES / 4096);
+    try (Bystander guest = Bystander.start(program, file, "sleep");
+        GuestImage image = image()) {
+      assertThatExceptionOfType(AttachException.class)
+          .isThrownBy(() -> Attach.again(image))
+          .satisfies(e -> assertThat(e.problem()).isEqualTo(Problem.NOTHING_LEFT));
+      Attached first = Attach.to(guest.pid(), image, HandoverMode.MISSING);
+      guest.tell("read 5");
+      await().until(() -> first.handover().userfaultfd().poll(0));
+      // As the end of an agent does it.
+      first.handover().close();
+      assertThat(Userfaultfd.heldBy(guest.pid())).hasSize(1);
+
+      Attached second = Attach.again(image);
+      assertThat(second.found()).isTrue();
+      MissingPages missing = MissingPages.create(folder.resolve("missing"), List.of((long) pages));
+      missing.add(0, 0, pages);
+      Asked asked = new Asked();
+      GuestHandover handover = second.handover();
+      try (FaultService service = FaultService.start(handover, image, missing, asked)) {
+        assertThat(asked.pages.poll(30, TimeUnit.SECONDS)).isEqualTo(5);
+        ByteBuffer content = ByteBuffer.allocateDirect(4096).order(ByteOrder.LITTLE_ENDIAN);
+        service.land(0, 5, content.putLong(0, 4711), (region, page, count) -> {});
+        assertThat(guest.answer()).isEqualTo("4711");
+        service.landZero(0, 0, pages, (region, page, count) -> {});
+        assertThat(guest.ask("read 6")).isEqualTo("0");
+        service.finish();
+      }
+      assertThat(Userfaultfd.heldBy(guest.pid())).isEmpty();
+      assertThat(guest.state().faults()).isZero();
+    }
+  }
+
+  private void assertRefused(int pid, GuestImage image, Problem problem, String... words) {
+    assertThatExceptionOfType(AttachException.class)
+        .isThrownBy(() -> Attach.to(pid, image, HandoverMode.WRITE_PROTECT))
+        .satisfies(
+            e -> {
+              assertThat(e.problem()).isEqualTo(problem);
+              assertThat(e).hasMessageContainingAll(words);
+            });
+  }
+
+  @Test
+  void whatSomebodyElseTracesIsLeftToHim() throws Exception {
+    try (Bystander guest = Bystander.start(program, file, "spin");
+        Bystander debugger = Bystander.start(program, another());
+        GuestImage image = image()) {
+      assertThat(debugger.ask("trace " + guest.pid())).isEqualTo("done");
+      assertRefused(guest.pid(), image, Problem.TRACED, "by process " + debugger.pid());
+      assertThat(ProcessStatus.of(guest.pid()).tracer()).isEqualTo(debugger.pid());
+      debugger.kill();
+      await().until(() -> ProcessStatus.of(guest.pid()).tracer() == 0);
+      letGo(Attach.to(guest.pid(), image, HandoverMode.WRITE_PROTECT));
+      assertThat(guest.state().faults()).isZero();
+    }
+  }
+
+  @Test
+  void aRefusalLeavesTheProcessAsItWas() throws Exception {
+    try (Bystander filtered = Bystander.start(program, file, "filter", "sleep");
+        GuestImage image = image()) {
+      assertRefused(filtered.pid(), image, Problem.FILTERED, "seccomp");
+      assertRefused((int) ProcessHandle.current().pid(), image, Problem.MAPPING, "not mapped any");
+      assertThat(filtered.state().faults()).isZero();
+      try (Bystander other = Bystander.start(program, file)) {
+        assertThatExceptionOfType(AttachException.class)
+            .isThrownBy(() -> Attach.to(image, HandoverMode.WRITE_PROTECT))
+            .withMessageContainingAll("2 processes", other.pid() + " (bystander)");
+        // Its only thread is the first one of a child of this process.
+        assertRefused(other.pid(), image, Problem.NOT_STOPPED, "one thread only");
+        assertThat(other.state().faults()).isZero();
+        other.kill();
+        assertRefused(other.pid(), image, Problem.NO_PROCESS, "has ended");
+      }
+    }
+    try (GuestImage image = image()) {
+      assertThatExceptionOfType(AttachException.class)
+          .isThrownBy(() -> Attach.to(image, HandoverMode.WRITE_PROTECT))
+          .satisfies(e -> assertThat(e.problem()).isEqualTo(Problem.NOBODY_MAPS));
+    }
+  }
+}
