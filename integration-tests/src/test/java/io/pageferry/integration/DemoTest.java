@@ -114,7 +114,7 @@ final class DemoTest {
   @CsvSource({
     "--push=a-bit,         a-bit",
     "--mode=teleport,      teleport",
-    "--guest=qemu,         QEMU",
+    "--guest=qemy,         qemu",
     "--memory=much,        much",
     "--channels=0,         --channels",
     "--no-such-option,     --no-such-option",

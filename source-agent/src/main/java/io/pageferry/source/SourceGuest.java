@@ -7,6 +7,7 @@ import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestStatus;
 import io.pageferry.guest.control.PrivateFolder;
+import io.pageferry.guest.control.QemuFitness;
 import io.pageferry.guest.control.QmpControl;
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.dirty.DigestTracker;
@@ -24,6 +25,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 
@@ -71,6 +73,7 @@ final class SourceGuest implements AutoCloseable {
             "guest %s is %s, not running: only a running guest can be moved; nothing was changed"
                 .formatted(description.name(), status.name()));
       }
+      requireMovable(description, image, control);
       return new SourceGuest(description, image, control);
     } catch (GuestControlException e) {
       closeQuietly(control);
@@ -84,6 +87,20 @@ final class SourceGuest implements AutoCloseable {
       closeQuietly(control);
       closeQuietly(image);
       throw e;
+    }
+  }
+
+  /** A QEMU says itself whether all of its memory is in the described files. */
+  private static void requireMovable(
+      GuestDescription description, GuestImage image, GuestControl control)
+      throws GuestControlException, CommandFailure {
+    Optional<String> objection =
+        control.machine().flatMap(machine -> QemuFitness.objection(machine, image.regions()));
+    if (objection.isPresent()) {
+      throw new CommandFailure(
+          ExitCode.REFUSED,
+          "guest %s cannot be moved: %s; nothing was changed"
+              .formatted(description.name(), objection.get()));
     }
   }
 

@@ -52,6 +52,9 @@ public interface GuestControl extends AutoCloseable {
    */
   void requestHandover(Path socket, HandoverMode mode) throws GuestControlException;
 
+  /** The machine that QEMU says it runs; empty for any other guest. */
+  Optional<QemuMachine> machine() throws GuestControlException;
+
   /** What the demo guest says about itself; empty for any other guest. */
   Optional<GuestTicks> ticks() throws GuestControlException;
 

@@ -16,9 +16,11 @@ import org.jspecify.annotations.Nullable;
  * been started with {@code -S -incoming defer} on the target.
  *
  * <p>Device state goes through a private Unix socket with QEMU's {@code migrate} and {@code
- * migrate-incoming}; the capability {@code x-ignore-shared} keeps the memory out of it. {@code
- * return-path} stays off: between saving and loading nobody is there to answer on it, so what
- * became of the load is asked on the loading side.
+ * migrate-incoming}; the capability {@code x-ignore-shared} keeps the memory out of it. The guest
+ * is paused before it is told to save, so {@code pause-before-switchover} has nothing to do, and
+ * {@code return-path} stays off: the state is saved whole before any of it is loaded, so nobody is
+ * there to answer on that path. What became of the load is asked on the loading side, and the
+ * target agent tells the source agent; only then does the guest change hands.
  */
 public final class QmpControl implements GuestControl {
   /**
@@ -34,6 +36,9 @@ public final class QmpControl implements GuestControl {
   private static final Duration[] ASK_AGAIN = {
     Duration.ofMillis(2), Duration.ofMillis(10), Duration.ofMillis(50), Duration.ofMillis(200)
   };
+
+  /** The capability of QEMU that keeps memory in shared files out of the device state. */
+  static final String IGNORE_SHARED = "x-ignore-shared";
 
   private static final String COMPLETED = "completed";
 
@@ -63,7 +68,7 @@ public final class QmpControl implements GuestControl {
     boolean ready = false;
     try {
       control.enableCapability("events");
-      control.enableCapability("x-ignore-shared");
+      control.enableCapability(IGNORE_SHARED);
       ready = true;
       return control;
     } finally {
@@ -139,6 +144,11 @@ public final class QmpControl implements GuestControl {
   }
 
   @Override
+  public Optional<QemuMachine> machine() throws GuestControlException {
+    return new QemuInquiry(client, timeout).ask();
+  }
+
+  @Override
   public Optional<GuestTicks> ticks() throws GuestControlException {
     return ask("x-pageferry-ticks", QmpJson.object(), timeout);
   }
@@ -209,7 +219,7 @@ public final class QmpControl implements GuestControl {
     try {
       client.execute("migrate-set-capabilities", arguments, timeout);
     } catch (QmpErrorException e) {
-      // "events" only saves asking again; without "x-ignore-shared" saving fails on its size limit.
+      // "events" only saves asking again; whether QEMU has the other one, machine() says.
     }
   }
 

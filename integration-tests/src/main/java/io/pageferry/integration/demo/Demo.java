@@ -4,6 +4,7 @@ import io.pageferry.agent.cli.AgentCommandLine;
 import io.pageferry.agent.cli.CommandFailure;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.Version;
+import io.pageferry.integration.process.QemuKit;
 import java.io.IOException;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -40,6 +41,9 @@ public final class Demo implements Callable<Integer> {
     }
     try (DemoRun run = DemoRun.prepare(options)) {
       return run.move();
+    } catch (QemuKit.MissingPackages missing) {
+      throw new CommandFailure(
+          ExitCode.REFUSED, missing.getMessage() + "; nothing was started", missing);
     } catch (IOException failure) {
       throw new CommandFailure(
           ExitCode.FAILED, "the demo ended early: " + failure.getMessage(), failure);

@@ -4,6 +4,7 @@ import io.pageferry.agent.cli.LoggingOptions;
 import io.pageferry.guest.units.BitRate;
 import io.pageferry.guest.units.ByteSize;
 import io.pageferry.guest.units.UnitFormatException;
+import io.pageferry.integration.process.QemuGuestSpec;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,6 +16,8 @@ import picocli.CommandLine.Option;
 final class DemoOptions {
   private static final List<String> MODES =
       List.of("precopy", "postcopy", "hybrid", "stop-and-copy");
+
+  private static final List<String> GUESTS = List.of("jvm", "qemu");
 
   private static final List<String> PUSHES = List.of("prepaging", "active", "none");
 
@@ -28,14 +31,16 @@ final class DemoOptions {
   @Option(
       names = "--guest",
       paramLabel = "KIND",
-      description = "What to move: jvm, the demo guest (default: ${DEFAULT-VALUE}).")
+      description =
+          "What to move: jvm, the demo guest, or qemu, Linux in an unmodified QEMU (default:"
+              + " ${DEFAULT-VALUE}).")
   String guest = "jvm";
 
   @Option(
       names = "--memory",
       paramLabel = "SIZE",
-      description = "The guest's memory (default: ${DEFAULT-VALUE}).")
-  String memory = "512M";
+      description = "The guest's memory (default: 512M; for qemu 256M).")
+  @Nullable String memory;
 
   @Option(
       names = "--dirty-rate",
@@ -47,9 +52,9 @@ final class DemoOptions {
       names = "--pattern",
       paramLabel = "PATTERN",
       description =
-          "What it writes: uniform, hot-spot, sequential, mostly-zero, text or random (default:"
-              + " ${DEFAULT-VALUE}).")
-  String pattern = "uniform";
+          "What the demo guest writes: uniform, hot-spot, sequential, mostly-zero, text or random"
+              + " (default: uniform).")
+  @Nullable String pattern;
 
   @Option(names = "--channels", paramLabel = "N", description = "Data channels, 1 to 16.")
   @Nullable Integer channels;
@@ -105,14 +110,17 @@ final class DemoOptions {
     if (push != null && !PUSHES.contains(push)) {
       return "there is no push %s; it is one of %s".formatted(push, String.join(", ", PUSHES));
     }
-    if (!guest.equals("jvm")) {
-      return guest.equals("qemu")
-          ? "this version's demo moves its own guest only, not QEMU; leave --guest out"
-          : "there is no guest " + guest + "; leave --guest out for the demo guest";
+    if (!GUESTS.contains(guest)) {
+      return "there is no guest %s; it is one of %s".formatted(guest, String.join(", ", GUESTS));
+    }
+    if (isQemu() && pattern != null) {
+      return "--pattern is for the demo guest; what the guest in QEMU writes is half text, half noise";
     }
     try {
-      if (ByteSize.parse(memory) < 1L << 20) {
-        return "--memory " + memory + " is too small for the demo guest; use 1M or more";
+      long least = isQemu() ? (long) QemuGuestSpec.LEAST_MIB << 20 : 1L << 20;
+      if (ByteSize.parse(memory()) < least) {
+        return "--memory %s is too small for that guest; use %dM or more"
+            .formatted(memory(), least >> 20);
       }
       BitRate.parse(dirtyRate);
       if (bandwidth != null) {
@@ -125,6 +133,27 @@ final class DemoOptions {
       return "--channels " + channels + " is not between 1 and 16";
     }
     return null;
+  }
+
+  private boolean isQemu() {
+    return guest.equals("qemu");
+  }
+
+  private String memory() {
+    return memory != null ? memory : isQemu() ? "256M" : "512M";
+  }
+
+  /** The guest that is to be moved; after {@link #complaint} had none. */
+  Traveller traveller() {
+    if (!isQemu()) {
+      return new DemoTraveller(memory(), pattern == null ? "uniform" : pattern, dirtyRate);
+    }
+    try {
+      return new QemuTraveller(
+          Math.toIntExact(ByteSize.parse(memory()) >> 20), BitRate.parse(dirtyRate));
+    } catch (UnitFormatException complainedOf) {
+      throw new IllegalStateException(complainedOf);
+    }
   }
 
   /** What of it the source agent is told. */

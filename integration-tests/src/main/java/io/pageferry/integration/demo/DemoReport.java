@@ -9,27 +9,20 @@ import java.util.Locale;
  *
  * @param json the report with {@code guestDowntimeMs}, {@code longestGapMs} and {@code verified}
  *     filled in
- * @param pagesVerified how many pages the guest checked after the move
- * @param faults how many damaged pages it has ever found
- * @param operations what it has written since it began
+ * @param testimony what the guest says
  */
-record DemoReport(ObjectNode json, long pagesVerified, long faults, long operations) {
+record DemoReport(ObjectNode json, Testimony testimony) {
 
   /**
    * Puts both together.
    *
    * @param report the source agent's report; changed and kept
-   * @param ticks the guest's {@code x-pageferry-ticks}
-   * @param verification the guest's {@code x-pageferry-verify}
    */
-  static DemoReport of(ObjectNode report, JsonNode ticks, JsonNode verification) {
-    long pages = verification.path("pagesVerified").asLong();
-    long faults = verification.path("faultsFound").asLong();
-    report.put("guestDowntimeMs", ticks.path("handoverGapMicros").asLong() / 1000.0);
-    report.put("longestGapMs", ticks.path("longestGapMicros").asLong() / 1000.0);
-    boolean complete = pages >= report.path("pages").path("total").asLong();
-    report.put("verified", report.path("verified").asBoolean() && complete && faults == 0);
-    return new DemoReport(report, pages, faults, ticks.path("operations").asLong());
+  static DemoReport of(ObjectNode report, Testimony testimony) {
+    report.put("guestDowntimeMs", testimony.downtimeMillis());
+    report.put("longestGapMs", testimony.longestGapMillis());
+    report.put("verified", report.path("verified").asBoolean() && testimony.foundNothing());
+    return new DemoReport(report, testimony);
   }
 
   /** Whether the guest ran on the target before all of its pages were there. */
@@ -40,16 +33,10 @@ record DemoReport(ObjectNode json, long pagesVerified, long faults, long operati
   /**
    * Adds what the guest does now.
    *
-   * @param ticks the guest's {@code x-pageferry-ticks}, when it has had all its pages for a second
+   * @param perSecond what it writes, when it has had all its pages for a second
    */
-  void noteOperationsAfter(JsonNode ticks) {
-    json.withObject("/application")
-        .put("afterOpsPerSecond", ticks.path("operationsPerSecond").asDouble());
-  }
-
-  /** Whether the guest's own check found every page as it left it. */
-  boolean guestFoundNothing() {
-    return faults == 0 && pagesVerified >= json.path("pages").path("total").asLong();
+  void noteOperationsAfter(double perSecond) {
+    json.withObject("/application").put("afterOpsPerSecond", perSecond);
   }
 
   /**
@@ -59,9 +46,9 @@ record DemoReport(ObjectNode json, long pagesVerified, long faults, long operati
     return String.join("\n", stoodStill(), dirtyPages(), atWork() + verification()) + "\n";
   }
 
-  /** Nothing where the guest was not slowed down by missing pages. */
+  /** Nothing where the guest was not slowed down by missing pages, or does not count. */
   private String atWork() {
-    return wasPostcopy()
+    return wasPostcopy() && json.path("application").path("afterOpsPerSecond").isNumber()
         ? "  at work    %s before, %s while pages were missing, %s after%n"
             .formatted(operations("before"), operations("during"), operations("after"))
         : "";
@@ -77,8 +64,9 @@ record DemoReport(ObjectNode json, long pagesVerified, long faults, long operati
   private String stoodStill() {
     return String.format(
         Locale.ROOT,
-        "  the guest  stood still for %.1f ms by its own clock (longest gap of its life %.1f ms)",
+        "  the guest  stood still for %.1f ms %s (longest gap of its life %.1f ms)",
         json.path("guestDowntimeMs").asDouble(),
+        testimony.clock(),
         json.path("longestGapMs").asDouble());
   }
 
@@ -95,16 +83,16 @@ record DemoReport(ObjectNode json, long pagesVerified, long faults, long operati
   }
 
   private String verification() {
-    if (!guestFoundNothing()) {
+    if (!testimony.foundNothing()) {
       return String.format(
           Locale.ROOT,
           "  NOT WHOLE  the guest checked %,d pages on the target and found %,d damaged",
-          pagesVerified,
-          faults);
+          testimony.pagesVerified(),
+          testimony.faults());
     }
     return String.format(
         Locale.ROOT,
         "  whole      the guest checked all its %,d pages on the target: none torn, stale or misplaced",
-        pagesVerified);
+        testimony.pagesVerified());
   }
 }

@@ -1,10 +1,7 @@
 package io.pageferry.integration.demo;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.pageferry.agent.report.ReportFile;
-import io.pageferry.integration.process.DemoGuest;
-import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.Departure;
 import io.pageferry.integration.process.PeerSecurity;
 import io.pageferry.integration.process.RunningProcess.Signal;
@@ -26,12 +23,11 @@ import org.jspecify.annotations.Nullable;
  */
 final class DemoRun implements AutoCloseable {
   private static final Duration CANCEL_LIMIT = Duration.ofSeconds(15);
-  private static final Duration OPERATIONS_WINDOW = Duration.ofMillis(1100);
   private static final Duration MIGRATION_LIMIT = Duration.ofHours(1);
 
   private final DemoOptions options;
   private final Workplace workplace;
-  private final DemoGuestSpec spec;
+  private final Traveller guest;
   private final Thread hook;
   private volatile @Nullable Departure departure;
   private volatile boolean interrupted;
@@ -39,8 +35,7 @@ final class DemoRun implements AutoCloseable {
   private DemoRun(DemoOptions options, Workplace workplace) {
     this.options = options;
     this.workplace = workplace;
-    this.spec =
-        new DemoGuestSpec("demo", options.memory, 1, options.pattern, options.dirtyRate, List.of());
+    this.guest = options.traveller();
     this.hook = new Thread(this::interrupt, "demo-ends");
   }
 
@@ -65,7 +60,7 @@ final class DemoRun implements AutoCloseable {
   int move() throws IOException, InterruptedException {
     // The guest fills its memory while the certificates are made and the target agent starts.
     SourceHost source = SourceHost.create(workplace, "source");
-    DemoGuest guest = source.startGuest(spec);
+    guest.start(source);
     PeerSecurity security =
         options.plaintext
             ? PeerSecurity.plaintext()
@@ -77,9 +72,9 @@ final class DemoRun implements AutoCloseable {
             "target",
             security,
             options.logging.verbose() ? List.of("--verbose") : List.of());
-    say("Starting a guest of " + options.memory + " that writes " + options.dirtyRate + " …");
+    say("Starting " + guest.description() + " …");
     TargetHost target = starting.awaitReady();
-    target.expect(spec);
+    guest.announceTo(target);
     guest.awaitReady();
     say(
         "Guest in process %d, target agent in process %d on %s."
@@ -87,27 +82,26 @@ final class DemoRun implements AutoCloseable {
 
     Departure started =
         source.migrate(
-            spec, target.address(), security, null, options.sourceArguments(), Terminal.SHARED);
+            guest.spec(),
+            target.address(),
+            security,
+            null,
+            options.sourceArguments(),
+            Terminal.SHARED);
     departure = started;
     int exit = started.awaitExit(MIGRATION_LIMIT);
     if (interrupted) {
       // The hook ends this process; nothing more is to be said here.
       Thread.currentThread().join();
     }
-    return exit == 0 ? arrived(started, target) : failed(started, exit, guest, target);
+    return exit == 0 ? arrived(started) : failed(started, exit, target);
   }
 
-  private int arrived(Departure started, TargetHost target)
-      throws IOException, InterruptedException {
-    DemoGuest there = DemoGuest.arrivedAt(target, spec);
-    JsonNode ticks = there.ticks();
-    JsonNode verification = there.verify();
-    ObjectNode report = (ObjectNode) started.report();
-    DemoReport result = DemoReport.of(report, ticks, verification);
+  private int arrived(Departure started) throws IOException, InterruptedException {
+    Testimony testimony = guest.testifyThere();
+    DemoReport result = DemoReport.of((ObjectNode) started.report(), testimony);
     if (result.wasPostcopy()) {
-      // The guest counts over a second, and the last page came just now.
-      Thread.sleep(OPERATIONS_WINDOW);
-      result.noteOperationsAfter(there.ticks());
+      guest.operationsPerSecondThere().ifPresent(result::noteOperationsAfter);
     }
     if (!options.logging.quiet()) {
       System.out.print(result.text());
@@ -116,29 +110,27 @@ final class DemoRun implements AutoCloseable {
     if (options.keep) {
       say("Kept: " + workplace.folder());
     }
-    there.quit();
-    if (!result.guestFoundNothing()) {
-      System.err.println(
-          "The guest found damaged pages after the move: "
-              + verification.path("firstFault").asText());
+    guest.quitThere();
+    if (!testimony.foundNothing()) {
+      System.err.println("The guest found damaged pages after the move: " + testimony.firstFault());
       return 1;
     }
     return 0;
   }
 
-  private int failed(Departure started, int exit, DemoGuest guest, TargetHost target)
-      throws IOException {
+  private int failed(Departure started, int exit, TargetHost target)
+      throws IOException, InterruptedException {
     if (started.reportFile().toFile().exists()) {
       write((ObjectNode) started.report());
     }
     if (guest.process().isAlive()) {
-      JsonNode verification = guest.verify();
+      Testimony testimony = guest.testifyHere();
       say(
           "The guest is %s on the source; it checked its %d pages and found %d faults."
               .formatted(
-                  verification.path("running").asBoolean() ? "running" : "paused",
-                  verification.path("pagesVerified").asLong(),
-                  verification.path("faultsFound").asLong()));
+                  testimony.running() ? "running" : "paused",
+                  testimony.pagesVerified(),
+                  testimony.faults()));
     }
     if (options.logging.verbose()) {
       System.err.print(target.agent().transcript().text());
@@ -181,6 +173,7 @@ final class DemoRun implements AutoCloseable {
   }
 
   private void clearUp() {
+    guest.close();
     if (options.keep) {
       workplace.stopProcesses();
     } else {

@@ -34,11 +34,12 @@ public final class DemoGuest {
 
   static DemoGuest start(Workplace workplace, DemoGuestSpec spec, Path folder, Path imageFolder)
       throws IOException {
-    List<String> command =
-        JavaCommand.of(Program.GUEST, spec.arguments(folder, imageFolder, false));
     RunningProcess process =
         workplace.start(
-            "guest " + spec.name(), command, RunningProcess.Terminal.DETACHED, Map.of());
+            "guest " + spec.name(),
+            spec.command(folder, imageFolder, false),
+            RunningProcess.Terminal.DETACHED,
+            Map.of());
     return new DemoGuest(spec, spec.qmp(folder), spec.images(imageFolder), process);
   }
 

@@ -1,5 +1,7 @@
 package io.pageferry.integration.process;
 
+import io.pageferry.guest.units.ByteSize;
+import io.pageferry.guest.units.UnitFormatException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -19,7 +21,8 @@ import java.util.stream.IntStream;
  * @param more further options, as on the command line
  */
 public record DemoGuestSpec(
-    String name, String memory, int regions, String pattern, String dirtyRate, List<String> more) {
+    String name, String memory, int regions, String pattern, String dirtyRate, List<String> more)
+    implements GuestSpec {
 
   /** A guest of one region that writes uniformly. */
   public static DemoGuestSpec uniform(String name, String memory, String dirtyRate) {
@@ -43,16 +46,25 @@ public record DemoGuestSpec(
     return new DemoGuestSpec(name, memory, regions, pattern, dirtyRate, all);
   }
 
-  /** Its image files in a host's image folder, in region order. */
+  @Override
   public List<Path> images(Path imageFolder) {
     return IntStream.range(0, regions)
         .mapToObj(region -> imageFolder.resolve(name + ".ram" + region))
         .toList();
   }
 
-  /** Where its QMP socket is in a host's folder. */
-  public Path qmp(Path folder) {
-    return folder.resolve(name + ".qmp");
+  @Override
+  public List<String> command(Path folder, Path imageFolder, boolean incoming) {
+    return JavaCommand.of(Program.GUEST, arguments(folder, imageFolder, incoming));
+  }
+
+  /** How many pages its memory has. */
+  public long pages() {
+    try {
+      return ByteSize.parse(memory) / 4096;
+    } catch (UnitFormatException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   /**

@@ -19,7 +19,7 @@ public final class DescriptionFile {
   }
 
   /**
-   * The description a source agent moves a demo guest by.
+   * The description a source agent moves a guest by.
    *
    * @param spec the guest
    * @param folder this host's folder for sockets
@@ -27,7 +27,7 @@ public final class DescriptionFile {
    * @param tracking {@code handover}, {@code digest}, or null for what the agent finds
    */
   public static DescriptionFile ofSource(
-      DemoGuestSpec spec, Path folder, Path imageFolder, @Nullable String tracking) {
+      GuestSpec spec, Path folder, Path imageFolder, @Nullable String tracking) {
     DescriptionFile file = new DescriptionFile(spec.name());
     file.memory(spec.images(imageFolder));
     file.control(spec.qmp(folder));
@@ -39,17 +39,17 @@ public final class DescriptionFile {
   }
 
   /**
-   * The description a target agent receives a demo guest by: it starts the guest itself.
+   * The description a target agent receives a guest by: it starts the guest itself.
    *
    * @param spec the guest
    * @param folder this host's folder for sockets
    * @param imageFolder this host's folder for images
    */
-  public static DescriptionFile ofTarget(DemoGuestSpec spec, Path folder, Path imageFolder) {
+  public static DescriptionFile ofTarget(GuestSpec spec, Path folder, Path imageFolder) {
     DescriptionFile file = new DescriptionFile(spec.name());
     file.memory(spec.images(imageFolder));
     file.control(spec.qmp(folder));
-    file.launch(JavaCommand.of(Program.GUEST, spec.arguments(folder, imageFolder, true)));
+    file.launch(spec.command(folder, imageFolder, true));
     file.line("log: " + quoted(folder.resolve(spec.name() + ".log").toString()));
     return file;
   }

@@ -19,7 +19,7 @@ public final class Leftovers {
    * @param spec the guest that is not there
    * @throws IOException if the host's folders cannot be listed
    */
-  public static List<String> onTarget(TargetHost host, DemoGuestSpec spec) throws IOException {
+  public static List<String> onTarget(TargetHost host, GuestSpec spec) throws IOException {
     List<String> found = new ArrayList<>();
     for (Path image : spec.images(host.imageFolder())) {
       if (Files.exists(image)) {

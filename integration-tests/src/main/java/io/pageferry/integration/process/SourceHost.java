@@ -61,6 +61,15 @@ public final class SourceHost {
   }
 
   /**
+   * Starts a guest in QEMU; {@link QemuGuest#awaitReady} says when it runs.
+   *
+   * @throws IOException if it cannot be started
+   */
+  public QemuGuest startGuest(QemuGuestSpec spec) throws IOException {
+    return QemuGuest.start(workplace, spec, folder, imageFolder);
+  }
+
+  /**
    * Starts a source agent that moves a guest.
    *
    * @param spec the guest
@@ -72,7 +81,7 @@ public final class SourceHost {
    * @throws IOException if it cannot be started
    */
   public Departure migrate(
-      DemoGuestSpec spec,
+      GuestSpec spec,
       String to,
       PeerSecurity security,
       @Nullable String tracking,

@@ -118,17 +118,17 @@ public final class TargetHost {
   }
 
   /** Describes a guest to this host, so that it may come here. */
-  public void expect(DemoGuestSpec spec) throws IOException {
+  public void expect(GuestSpec spec) throws IOException {
     DescriptionFile.ofTarget(spec, folder, imageFolder).writeTo(descriptionOf(spec));
   }
 
   /** Where this host's description of a guest is. */
-  public Path descriptionOf(DemoGuestSpec spec) {
+  public Path descriptionOf(GuestSpec spec) {
     return guests.resolve(spec.name() + ".yaml");
   }
 
   /** The guest's QMP socket on this host. */
-  public Path qmp(DemoGuestSpec spec) {
+  public Path qmp(GuestSpec spec) {
     return spec.qmp(folder);
   }
 

@@ -8,6 +8,7 @@ import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestStatus;
+import io.pageferry.guest.control.QemuFitness;
 import io.pageferry.guest.control.QmpControl;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
@@ -287,6 +288,30 @@ public final class IncomingGuest {
         requireAlive();
         pause();
       }
+    }
+  }
+
+  /**
+   * Sees to it that a QEMU waits with the memory that was reserved; after {@link #reserve} and
+   * {@link #launch}.
+   */
+  public void requireSameMemory() throws MigrationAborted {
+    if (description.anonymousMemory()) {
+      return;
+    }
+    List<ImageRegion> images = image().orElseThrow().regions();
+    try {
+      Optional<String> objection =
+          control().machine().flatMap(machine -> QemuFitness.objection(machine, images));
+      if (objection.isPresent()) {
+        throw new MigrationAborted(
+            AbortReason.LAYOUT_MISMATCH, "on the target, " + objection.get());
+      }
+    } catch (GuestControlException e) {
+      throw new MigrationAborted(
+          AbortReason.GUEST_CONTROL_FAILED,
+          "the guest on the target cannot be controlled: " + e.getMessage(),
+          e);
     }
   }
 

@@ -1,0 +1,223 @@
+/*
+ * The only program of a small Linux guest: it writes to its memory without end, knows what each of
+ * its pages has to hold, and says on the console what it finds.
+ *
+ * Every page holds its number, the generation of its last write and a checksum over both and the
+ * rest, so that a page that is torn, stale or at another's place shows. The pages of the working set
+ * are written at a given rate; the filler is written once and looks like text or like noise.
+ *
+ * The console:
+ *   ready pages=N            all memory is written
+ *   beat N                   the heartbeat, once a period; whoever reads it stamps its arrival
+ *   fault page=N WHAT        a page is not what it has to be
+ *   verified pages=N faults=N writes=N    the answer to the line "verify"
+ *
+ * Settings come from the kernel's command line, which the kernel passes on as the environment:
+ * pageferry_working, pageferry_text, pageferry_noise (MiB), pageferry_rate (pages a second),
+ * pageferry_beat (microseconds).
+ */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE 4096
+#define WORDS (PAGE / 8)
+#define HEADER 3
+#define FAULTS_SHOWN 10
+
+/* Late work is given up beyond this many pages, so that a guest that stood still does not burst. */
+#define MOST_WRITES_AT_ONCE 64
+
+enum kind { WORKING, TEXT, NOISE };
+
+static uint64_t *memory;
+static uint32_t *generations;
+static uint64_t working_pages, text_pages, pages;
+static uint64_t faults, writes, beats;
+
+static const char *const vocabulary[16] = {
+    "the ", "guest ", "moves ", "while ", "it ", "runs, ", "and ", "every ",
+    "page ", "of ", "its ", "memory ", "follows ", "in ", "order. ", "\n"};
+
+static uint64_t setting(const char *name, uint64_t otherwise) {
+  const char *text = getenv(name);
+  return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static uint64_t mixed(uint64_t value) {
+  value ^= value >> 30;
+  value *= 0xbf58476d1ce4e5b9u;
+  value ^= value >> 27;
+  value *= 0x94d049bb133111ebu;
+  return value ^ value >> 31;
+}
+
+static uint64_t next(uint64_t *state) {
+  *state ^= *state << 13;
+  *state ^= *state >> 7;
+  *state ^= *state << 17;
+  return *state;
+}
+
+static enum kind kind_of(uint64_t page) {
+  return page < working_pages ? WORKING : page < working_pages + text_pages ? TEXT : NOISE;
+}
+
+static uint64_t checksum(const uint64_t *words, uint64_t page) {
+  uint64_t sum = mixed(page + 1) ^ words[1];
+  for (int i = HEADER; i < WORDS; i++) {
+    sum = (sum << 5 | sum >> 59) + words[i];
+  }
+  return sum;
+}
+
+static void write_text(char *at, char *end, uint64_t state) {
+  while (at < end) {
+    const char *word = vocabulary[next(&state) >> 60];
+    while (*word && at < end) {
+      *at++ = *word++;
+    }
+  }
+}
+
+static void write_page(uint64_t page) {
+  uint64_t *words = memory + page * WORDS;
+  uint32_t generation = ++generations[page];
+  uint64_t state = mixed(page << 32 | generation) | 1;
+  /* Half of the working set is noise, the other half text: both kinds of changes have to travel. */
+  if (kind_of(page) == TEXT || (kind_of(page) == WORKING && page % 2)) {
+    write_text((char *)(words + HEADER), (char *)(words + WORDS), state);
+  } else {
+    for (int i = HEADER; i < WORDS; i++) {
+      words[i] = next(&state);
+    }
+  }
+  words[0] = page;
+  words[1] = generation;
+  words[2] = checksum(words, page);
+}
+
+static void check_page(uint64_t page) {
+  const uint64_t *words = memory + page * WORDS;
+  const char *what = NULL;
+  if (words[0] != page) {
+    what = "misplaced";
+  } else if (words[1] != generations[page]) {
+    what = "stale";
+  } else if (words[2] != checksum(words, page)) {
+    what = "torn";
+  }
+  if (what && faults++ < FAULTS_SHOWN) {
+    printf("fault page=%llu %s number=%llu generation=%llu expected=%u\n",
+           (unsigned long long)page, what, (unsigned long long)words[0],
+           (unsigned long long)words[1], generations[page]);
+  }
+}
+
+/* Whether somebody asked for a check of everything. */
+static int asked(void) {
+  static char line[64];
+  static size_t length;
+  char c;
+  while (read(STDIN_FILENO, &c, 1) == 1) {
+    if (c == '\n' || c == '\r') {
+      int verify = length == 6 && memcmp(line, "verify", 6) == 0;
+      length = 0;
+      if (verify) {
+        return 1;
+      }
+    } else if (length < sizeof line) {
+      line[length++] = c;
+    }
+  }
+  return 0;
+}
+
+static void *reserve(size_t bytes) {
+  void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  if (at == MAP_FAILED) {
+    puts("there is not enough memory for the working set and the filler");
+    for (;;) {
+      pause();
+    }
+  }
+  return at;
+}
+
+static void prepare_console(void) {
+  struct termios console;
+  setvbuf(stdout, NULL, _IOLBF, 1024);
+  if (tcgetattr(STDIN_FILENO, &console) == 0) {
+    console.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
+    console.c_oflag &= ~(tcflag_t)OPOST;
+    tcsetattr(STDIN_FILENO, TCSANOW, &console);
+  }
+  fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
+}
+
+int main(void) {
+  uint64_t period = setting("pageferry_beat", 1000) * 1000;
+  uint64_t rate = setting("pageferry_rate", 5000);
+  prepare_console();
+  working_pages = setting("pageferry_working", 32) << 8;
+  text_pages = setting("pageferry_text", 32) << 8;
+  pages = working_pages + text_pages + (setting("pageferry_noise", 32) << 8);
+  memory = reserve(pages * PAGE);
+  generations = reserve(pages * sizeof *generations);
+  for (uint64_t page = 0; page < pages; page++) {
+    write_page(page);
+  }
+  printf("ready pages=%llu\n", (unsigned long long)pages);
+
+  uint64_t random = 0x9e3779b97f4a7c15u;
+  uint64_t due = now(), owed = 0, verifying = 0, swept = 0;
+  for (;;) {
+    uint64_t time = now();
+    if (time >= due) {
+      printf("beat %llu\n", (unsigned long long)++beats);
+      uint64_t late = time - due;
+      due = late > period ? time + period : due + period;
+      owed += rate * (period + late);
+      uint64_t todo = owed / 1000000000u;
+      owed %= 1000000000u;
+      if (todo > MOST_WRITES_AT_ONCE) {
+        todo = MOST_WRITES_AT_ONCE;
+      }
+      for (; working_pages && todo; todo--, writes++) {
+        uint64_t page = next(&random) % working_pages;
+        check_page(page);
+        write_page(page);
+      }
+      /* One more, of all pages in turn, the filler included. */
+      check_page(swept++ % pages);
+      if (beats % 8 == 0 && asked()) {
+        verifying = pages;
+      }
+    }
+    if (verifying) {
+      for (int i = 0; i < 4 && verifying; i++) {
+        check_page(--verifying);
+      }
+      if (!verifying) {
+        printf("verified pages=%llu faults=%llu writes=%llu\n", (unsigned long long)pages,
+               (unsigned long long)faults, (unsigned long long)writes);
+      }
+    } else {
+      struct timespec until = {(time_t)(due / 1000000000u), (long)(due % 1000000000u)};
+      clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+    }
+  }
+}

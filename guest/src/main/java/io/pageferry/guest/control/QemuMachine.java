@@ -1,0 +1,38 @@
+package io.pageferry.guest.control;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What a QEMU says of the machine that it runs or waits to run.
+ *
+ * @param version QEMU's own, as {@code 7.2.22}
+ * @param type the machine type with its version, as {@code pc-i440fx-7.2}
+ * @param memory the backends of its memory, in the order of their names
+ * @param devices the devices that its command line added, as {@code virtio-net-pci (net0)}
+ * @param strangers those of them that write guest memory through mappings that are not QEMU's
+ * @param leavesSharedMemoryOut whether memory in shared files stays out of its device state
+ */
+public record QemuMachine(
+    String version,
+    String type,
+    List<Backend> memory,
+    List<String> devices,
+    List<String> strangers,
+    boolean leavesSharedMemoryOut) {
+  public QemuMachine {
+    memory = List.copyOf(memory);
+    devices = List.copyOf(devices);
+    strangers = List.copyOf(strangers);
+  }
+
+  /**
+   * A piece of a QEMU's memory.
+   *
+   * @param id its {@code -object}'s id, or what QEMU calls the memory of {@code -m}
+   * @param file as its command line names it; empty for memory that is in no file with a name
+   * @param shared whether others who map the file see what the guest writes
+   */
+  public record Backend(String id, Optional<Path> file, long bytes, boolean shared) {}
+}

@@ -1,0 +1,245 @@
+package io.pageferry.integration.process;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The serial line of a guest in QEMU, on one host: its heartbeat, stamped when it arrives, and what
+ * it says of its memory.
+ *
+ * <p>A thread of its own connects as soon as somebody listens there and reads until the guest's
+ * process ends. What it found may be asked by any thread.
+ */
+public final class GuestConsole implements AutoCloseable {
+  private static final Pattern READY = Pattern.compile("ready pages=(\\d+)");
+  private static final Pattern BEAT = Pattern.compile("beat (\\d+)");
+  private static final Pattern VERIFIED =
+      Pattern.compile("verified pages=(\\d+) faults=(\\d+) writes=(\\d+)");
+  private static final long RETRY_NANOS = 5_000_000;
+
+  /**
+   * A beat of the guest.
+   *
+   * @param number counts up, also across a migration
+   * @param nanos when it arrived, by {@link System#nanoTime}
+   */
+  public record Beat(long number, long nanos) {}
+
+  /**
+   * What the guest found when it checked each page that it has written.
+   *
+   * @param faults that it ever found, on either host
+   * @param writes pages written since it began
+   */
+  public record Verification(long pages, long faults, long writes) {}
+
+  private final Path socket;
+  private final Thread thread;
+  private final List<String> faults = new ArrayList<>();
+  private @Nullable SocketChannel channel;
+  private @Nullable Beat first;
+  private @Nullable Beat last;
+  private @Nullable Verification verification;
+  private long longestGapNanos;
+  private long pages;
+  private boolean closed;
+  private boolean ended;
+
+  private GuestConsole(Path socket) {
+    this.socket = socket;
+    this.thread =
+        Thread.ofPlatform().daemon().name("console-" + socket.getFileName()).unstarted(this::read);
+  }
+
+  /** Reads what comes from that socket, once there is one. */
+  public static GuestConsole watch(Path socket) {
+    GuestConsole console = new GuestConsole(socket);
+    console.thread.start();
+    return console;
+  }
+
+  private void read() {
+    try (SocketChannel connected = connect()) {
+      ByteBuffer buffer = ByteBuffer.allocate(4096);
+      ByteArrayOutputStream line = new ByteArrayOutputStream();
+      while (connected.read(buffer) >= 0) {
+        long nanos = System.nanoTime();
+        buffer.flip();
+        while (buffer.hasRemaining()) {
+          byte next = buffer.get();
+          if (next == '\n') {
+            heard(line.toString(StandardCharsets.UTF_8).strip(), nanos);
+            line.reset();
+          } else {
+            line.write(next);
+          }
+        }
+        buffer.clear();
+      }
+    } catch (IOException hungUp) {
+      // Closed from here, or the guest's process is gone.
+    } finally {
+      synchronized (this) {
+        ended = true;
+        notifyAll();
+      }
+    }
+  }
+
+  private SocketChannel connect() throws IOException {
+    while (true) {
+      synchronized (this) {
+        if (closed) {
+          throw new IOException("closed");
+        }
+      }
+      SocketChannel opened = null;
+      try {
+        opened = SocketChannel.open(UnixDomainSocketAddress.of(socket));
+        synchronized (this) {
+          if (closed) {
+            throw new IOException("closed");
+          }
+          channel = opened;
+          return opened;
+        }
+      } catch (IOException notYet) {
+        if (opened != null) {
+          opened.close();
+        }
+        LockSupport.parkNanos(RETRY_NANOS);
+      }
+    }
+  }
+
+  private synchronized void heard(String line, long nanos) {
+    Matcher beat = BEAT.matcher(line);
+    Matcher ready = READY.matcher(line);
+    Matcher verified = VERIFIED.matcher(line);
+    if (beat.matches()) {
+      beaten(new Beat(Long.parseLong(beat.group(1)), nanos));
+    } else if (line.startsWith("fault ")) {
+      faults.add(line.substring("fault ".length()));
+    } else if (ready.matches()) {
+      pages = Long.parseLong(ready.group(1));
+    } else if (verified.matches()) {
+      verification =
+          new Verification(
+              Long.parseLong(verified.group(1)),
+              Long.parseLong(verified.group(2)),
+              Long.parseLong(verified.group(3)));
+    }
+    notifyAll();
+  }
+
+  private void beaten(Beat beat) {
+    if (first == null) {
+      first = beat;
+    }
+    if (last != null) {
+      longestGapNanos = Math.max(longestGapNanos, beat.nanos() - last.nanos());
+    }
+    last = beat;
+  }
+
+  private interface Condition {
+    boolean met();
+  }
+
+  private synchronized void await(String what, Duration limit, Condition condition)
+      throws ProcessFailure, InterruptedException {
+    long deadline = System.nanoTime() + limit.toNanos();
+    while (!condition.met()) {
+      long millis = (deadline - System.nanoTime()) / 1_000_000;
+      if (millis <= 0 || ended) {
+        throw new ProcessFailure(
+            "no %s from the guest at %s %s"
+                .formatted(what, socket, ended ? "before it ended" : "in time"));
+      }
+      wait(millis);
+    }
+  }
+
+  /**
+   * Waits until the guest has booted and written its memory.
+   *
+   * @return how many pages it has written
+   */
+  public synchronized long awaitReady(Duration limit) throws ProcessFailure, InterruptedException {
+    await("sign of readiness", limit, () -> pages > 0 && last != null);
+    return pages;
+  }
+
+  /** Waits for the first heartbeat that arrives here. */
+  public synchronized Beat awaitFirstBeat(Duration limit)
+      throws ProcessFailure, InterruptedException {
+    await("heartbeat", limit, () -> first != null);
+    return Objects.requireNonNull(first);
+  }
+
+  /** Waits for another heartbeat: the guest runs. */
+  public synchronized Beat awaitNextBeat(Duration limit)
+      throws ProcessFailure, InterruptedException {
+    Beat before = last;
+    await("heartbeat", limit, () -> last != null && !last.equals(before));
+    return Objects.requireNonNull(last);
+  }
+
+  /** The last heartbeat so far. */
+  public synchronized @Nullable Beat lastBeat() {
+    return last;
+  }
+
+  /** The longest time between two heartbeats so far, on this host. */
+  public synchronized Duration longestGap() {
+    return Duration.ofNanos(longestGapNanos);
+  }
+
+  /** Pages that the guest found wrong by itself, in its words. */
+  public synchronized List<String> faults() {
+    return List.copyOf(faults);
+  }
+
+  /**
+   * Has the guest check each page that it has written, and waits for what it finds.
+   *
+   * @throws IOException if it does not answer
+   */
+  public synchronized Verification verify(Duration limit) throws IOException, InterruptedException {
+    verification = null;
+    if (channel == null) {
+      throw new ProcessFailure("the guest at " + socket + " has no serial line yet");
+    }
+    ByteBuffer request = StandardCharsets.UTF_8.encode("verify\n");
+    while (request.hasRemaining()) {
+      channel.write(request);
+    }
+    await("verification", limit, () -> verification != null);
+    return Objects.requireNonNull(verification);
+  }
+
+  @Override
+  public synchronized void close() {
+    closed = true;
+    try {
+      if (channel != null) {
+        channel.close();
+      }
+    } catch (IOException ignored) {
+      // Nothing more is to be read there.
+    }
+  }
+}

@@ -1,0 +1,100 @@
+package io.pageferry.integration.process;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A small Linux guest in QEMU as it is started on both hosts, without KVM, which not every machine
+ * has. Its only program writes to its memory, checks it, and says so on the serial line.
+ *
+ * @param name its name
+ * @param kit what it is made of
+ * @param memoryMiB its memory
+ * @param pagesPerSecond how many pages it writes
+ * @param machine its machine type, with a version: both hosts have to agree on it
+ * @param memoryOptions what is said of its memory besides where and how much
+ */
+public record QemuGuestSpec(
+    String name,
+    QemuKit kit,
+    int memoryMiB,
+    long pagesPerSecond,
+    String machine,
+    String memoryOptions)
+    implements GuestSpec {
+  /** The least memory in which its kernel runs and something is left to write to. */
+  public static final int LEAST_MIB = 160;
+
+  /** What the kernel takes. */
+  private static final int KERNEL_MIB = 112;
+
+  private static final int MOST_WORKING_MIB = 64;
+
+  /** A guest that can be moved. */
+  public static QemuGuestSpec of(String name, QemuKit kit, int memoryMiB, long pagesPerSecond) {
+    return new QemuGuestSpec(name, kit, memoryMiB, pagesPerSecond, "pc-i440fx-7.2", "share=on");
+  }
+
+  /** The same guest with another machine type. */
+  public QemuGuestSpec withMachine(String other) {
+    return new QemuGuestSpec(name, kit, memoryMiB, pagesPerSecond, other, memoryOptions);
+  }
+
+  /** The same guest with another size of memory. */
+  public QemuGuestSpec withMemory(int otherMiB) {
+    return new QemuGuestSpec(name, kit, otherMiB, pagesPerSecond, machine, memoryOptions);
+  }
+
+  /** The same guest with memory of another kind. */
+  public QemuGuestSpec withMemoryOptions(String other) {
+    return new QemuGuestSpec(name, kit, memoryMiB, pagesPerSecond, machine, other);
+  }
+
+  @Override
+  public List<Path> images(Path imageFolder) {
+    return List.of(imageFolder.resolve(name + ".ram"));
+  }
+
+  /** Where its serial line's socket is in a host's folder. */
+  public Path console(Path folder) {
+    return folder.resolve(name + ".serial");
+  }
+
+  @Override
+  public List<String> command(Path folder, Path imageFolder, boolean incoming) {
+    List<String> command = new ArrayList<>();
+    command.add(kit.program().toString());
+    command.addAll(List.of("-name", name, "-accel", "tcg", "-nodefaults", "-no-user-config"));
+    command.addAll(List.of("-display", "none", "-m", Integer.toString(memoryMiB)));
+    command.addAll(List.of("-machine", machine + ",memory-backend=mem"));
+    command.addAll(
+        List.of(
+            "-object",
+            "memory-backend-file,id=mem,size=%dM,mem-path=%s,%s"
+                .formatted(memoryMiB, images(imageFolder).getFirst(), memoryOptions)));
+    command.addAll(
+        List.of("-kernel", kit.kernel().toString(), "-initrd", kit.initramfs().toString()));
+    command.addAll(List.of("-append", kernelArguments()));
+    command.addAll(
+        List.of(
+            "-chardev",
+            "socket,id=console,server=on,wait=off,path=" + console(folder),
+            "-serial",
+            "chardev:console"));
+    command.addAll(List.of("-qmp", "unix:" + qmp(folder) + ",server=on,wait=off"));
+    if (incoming) {
+      command.addAll(List.of("-S", "-incoming", "defer"));
+    }
+    return command;
+  }
+
+  private String kernelArguments() {
+    int free = memoryMiB - KERNEL_MIB;
+    int working = Math.min(MOST_WORKING_MIB, free / 4);
+    int text = (free - working) / 2;
+    return "console=ttyS0 quiet loglevel=0 pageferry_working=%d pageferry_text=%d pageferry_noise=%d"
+            .formatted(working, text, free - working - text)
+        + " pageferry_rate=%d".formatted(pagesPerSecond);
+  }
+}

@@ -1,0 +1,115 @@
+package io.pageferry.integration.process;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a small Linux guest in QEMU is made of: QEMU, a kernel of the distribution, and an initramfs
+ * whose only program is ours.
+ *
+ * @param program QEMU
+ * @param kernel a kernel that QEMU boots
+ * @param initramfs as {@code docker/qemu-guest/build} makes it
+ */
+public record QemuKit(Path program, Path kernel, Path initramfs) {
+  /** Names the kernel where it is not among the usual ones. */
+  public static final String KERNEL_VARIABLE = "PAGEFERRY_GUEST_KERNEL";
+
+  private static final String PROGRAM = "qemu-system-x86_64";
+  private static final Path BOOT = Path.of("/boot");
+  private static final Path BUILD = Path.of("docker", "qemu-guest", "build");
+
+  /** Something that the distribution has is not installed. */
+  public static final class MissingPackages extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    MissingPackages(List<String> packages) {
+      super(
+          "a guest in QEMU needs what is not installed here: apt-get install "
+              + String.join(" ", packages)
+              + (packages.stream().anyMatch(name -> name.startsWith("linux-image"))
+                  ? " (or name a kernel with " + KERNEL_VARIABLE + ")"
+                  : ""));
+    }
+  }
+
+  /**
+   * Finds QEMU and a kernel, and builds the initramfs.
+   *
+   * @param folder where to put it
+   * @throws MissingPackages if something has to be installed first
+   * @throws IOException if it cannot be built
+   * @throws InterruptedException if this thread was interrupted
+   */
+  public static QemuKit prepare(Path folder) throws IOException, InterruptedException {
+    Optional<Path> program = onPath(PROGRAM);
+    Optional<Path> kernel = usualKernel();
+    List<String> missing = new ArrayList<>();
+    if (program.isEmpty()) {
+      missing.add("qemu-system-x86");
+    }
+    if (kernel.isEmpty()) {
+      missing.add("linux-image-cloud-amd64");
+    }
+    if (onPath("gcc").isEmpty()) {
+      missing.addAll(List.of("gcc", "libc6-dev"));
+    }
+    if (onPath("cpio").isEmpty()) {
+      missing.add("cpio");
+    }
+    if (!missing.isEmpty()) {
+      throw new MissingPackages(missing);
+    }
+    Path initramfs = folder.resolve("initramfs");
+    SystemCommand.run(checkout().resolve(BUILD).toString(), initramfs.toString());
+    return new QemuKit(program.orElseThrow(), kernel.orElseThrow(), initramfs);
+  }
+
+  private static Optional<Path> onPath(String program) {
+    @Nullable String path = System.getenv("PATH");
+    return Stream.of((path == null ? "" : path).split(File.pathSeparator))
+        .filter(folder -> !folder.isEmpty())
+        .map(folder -> Path.of(folder, program))
+        .filter(Files::isExecutable)
+        .findFirst();
+  }
+
+  /** One without a driver for every machine boots soonest, so the cloud's is preferred. */
+  private static Optional<Path> usualKernel() throws IOException {
+    @Nullable String named = System.getenv(KERNEL_VARIABLE);
+    if (named != null && !named.isEmpty()) {
+      return Optional.of(Path.of(named));
+    }
+    if (!Files.isDirectory(BOOT)) {
+      return Optional.empty();
+    }
+    try (Stream<Path> files = Files.list(BOOT)) {
+      return files
+          .filter(file -> file.getFileName().toString().startsWith("vmlinuz-"))
+          .filter(Files::isReadable)
+          .max(
+              Comparator.comparing((Path file) -> file.toString().contains("cloud"))
+                  .thenComparing(Comparator.naturalOrder()));
+    }
+  }
+
+  /** The launcher says where it is; a test runs in a folder of the checkout. */
+  private static Path checkout() throws IOException {
+    @Nullable String launcher = System.getenv("PAGEFERRY_LAUNCHER");
+    @Nullable Path folder = launcher == null ? Path.of("").toAbsolutePath() : Path.of(launcher);
+    for (; folder != null; folder = folder.getParent()) {
+      if (Files.exists(folder.resolve(BUILD))) {
+        return folder;
+      }
+    }
+    throw new IOException("the guest for QEMU is built by " + BUILD + " of a checkout, not here");
+  }
+}
