@@ -62,7 +62,7 @@ final class Hosts implements AutoCloseable {
       try {
         for (ProcessTable.Entry left :
             ProcessTable.mentioning(workplace.imageFolder().toString())) {
-          if (left.command().endsWith("--incoming")) {
+          if (left.command().contains("-incoming")) {
             ProcessHandle.of(left.pid()).ifPresent(ProcessHandle::destroyForcibly);
           }
         }

@@ -114,6 +114,7 @@ public final class GuestConsole implements AutoCloseable {
             throw new IOException("closed");
           }
           channel = opened;
+          notifyAll();
           return opened;
         }
       } catch (IOException notYet) {
@@ -171,6 +172,12 @@ public final class GuestConsole implements AutoCloseable {
       }
       wait(millis);
     }
+  }
+
+  /** Waits until somebody listens there: QEMU has started, whatever its guest does. */
+  public synchronized void awaitConnected(Duration limit)
+      throws ProcessFailure, InterruptedException {
+    await("connection", limit, () -> channel != null);
   }
 
   /**

@@ -5,10 +5,12 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.TimeUnit;
 
 /**
  * The guest's process, started paused and waiting for its device state.
@@ -74,15 +76,25 @@ public final class GuestLaunch {
     return process.isAlive();
   }
 
+  /** Whether it has ended, or does so in that time. */
+  public boolean endsWithin(Duration limit) {
+    try {
+      return process.waitFor(limit.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+  }
+
   /** Has that run, on some thread, when the process has ended. */
   public void onEnd(Runnable action) {
     var _ = process.onExit().thenRun(action);
   }
 
-  /** How it ended, for a sentence: its exit code and the last line it wrote. */
+  /** How it ended, for a sentence: its exit code and the last lines it wrote. */
   public String lastWords() {
     String code = process.isAlive() ? "" : " with exit code " + process.exitValue();
-    return code + GuestLog.lastLine(description.log().orElse(null), logBefore);
+    return code + GuestLog.lastLines(description.log().orElse(null), logBefore);
   }
 
   /** Ends it, with everything it started, and returns when it is gone. */

@@ -13,16 +13,19 @@ final class GuestLog {
   private static final int TAIL = 4096;
   private static final int SHOWN = 200;
 
+  /** QEMU says in one line what it minds and in the next that it gives up. */
+  private static final int LINES = 2;
+
   /** Control characters, those above 127 as well. */
   private static final Pattern CONTROL = Pattern.compile("\\p{Cc}");
 
   private GuestLog() {}
 
   /**
-   * The last line after a position, for the end of a sentence ({@code : "…"}); empty when there is
-   * none.
+   * The last lines after a position, for the end of a sentence ({@code : "…"}); empty when there
+   * are none.
    */
-  static String lastLine(@Nullable Path log, long from) {
+  static String lastLines(@Nullable Path log, long from) {
     if (log == null) {
       return "";
     }
@@ -41,7 +44,12 @@ final class GuestLog {
         return "";
       }
       // A guest's console may be in there, and this ends up on terminals.
-      String last = CONTROL.matcher(lines.getLast()).replaceAll(" ");
+      String last =
+          CONTROL
+              .matcher(
+                  String.join(
+                      " / ", lines.subList(Math.max(0, lines.size() - LINES), lines.size())))
+              .replaceAll(" ");
       return ": \"" + (last.length() > SHOWN ? last.substring(0, SHOWN) : last) + "\"";
     } catch (IOException e) {
       return "";

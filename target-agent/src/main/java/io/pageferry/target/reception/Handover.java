@@ -39,6 +39,9 @@ final class Handover {
   /** How long a stopping agent waits for a COMMIT that may be on its way. */
   private static final Duration COMMIT_IN_FLIGHT = Duration.ofSeconds(2);
 
+  /** How long a guest that lost its control over its state may take to end. */
+  private static final Duration ENDING = Duration.ofMillis(500);
+
   private static final Duration GOODBYE = Duration.ofSeconds(10);
 
   private final Offer offer;
@@ -78,7 +81,7 @@ final class Handover {
       throws MigrationAborted, InterruptedException {
     progress.phase("preparing");
     Digest ours = compare(theirs, running, layout);
-    activation.load(deviceState);
+    load(deviceState);
     prepared(null, ours);
     story.info(
         "guest '{}': {}digest matches, {} KiB of device state loaded in {} ms; prepared",
@@ -112,7 +115,7 @@ final class Handover {
       loadWhileServing(deviceState, () -> serve(round.missingPages(), missing, channels, asked));
     } else {
       serve(round.missingPages(), missing, channels, asked);
-      activation.load(deviceState);
+      load(deviceState);
     }
     prepared(
         guest
@@ -129,6 +132,19 @@ final class Handover {
         round.missingPages(),
         deviceState.length / 1024,
         activation.loadMicros() / 1000.0);
+  }
+
+  /** A guest that ends over its state has more to say of that than its control. */
+  private void load(byte[] deviceState) throws MigrationAborted {
+    try {
+      activation.load(deviceState);
+    } catch (MigrationAborted refused) {
+      String lastWords =
+          guest.launched().filter(launch -> launch.endsWithin(ENDING)).isPresent()
+              ? "; its process ended" + guest.launched().get().lastWords()
+              : "";
+      throw new MigrationAborted(refused.reason(), refused.sentence() + lastWords, refused);
+    }
   }
 
   /** Pages are asked for only when they have where to land. */
@@ -150,7 +166,7 @@ final class Handover {
     FutureTask<@Nullable Void> load =
         new FutureTask<>(
             () -> {
-              activation.load(deviceState);
+              load(deviceState);
               return null;
             });
     Thread loading =

@@ -1,0 +1,200 @@
+package io.pageferry.integration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.pageferry.integration.process.Departure;
+import io.pageferry.integration.process.GuestConsole;
+import io.pageferry.integration.process.Leftovers;
+import io.pageferry.integration.process.ProcessTable;
+import io.pageferry.integration.process.QemuGuest;
+import io.pageferry.integration.process.QemuGuestSpec;
+import io.pageferry.integration.process.QemuKit;
+import io.pageferry.integration.process.RunningProcess.Signal;
+import io.pageferry.integration.process.RunningProcess.Terminal;
+import io.pageferry.integration.process.SourceHost;
+import io.pageferry.integration.process.TargetHost;
+import io.pageferry.integration.process.Transcript;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.opentest4j.TestAbortedException;
+
+/**
+ * Linux in an unmodified QEMU: it moves, or it stays when it cannot, and finds its memory whole
+ * either way. Its heartbeat on the serial line says when it ran and where.
+ */
+@ExtendWith(Hosts.Shared.class)
+@Timeout(600)
+final class QemuTest {
+  private static final int MEMORY_MIB = 192;
+  private static final long PAGES_PER_SECOND = 2000;
+  private static final Duration LIMIT = Duration.ofMinutes(2);
+
+  private static QemuKit kit;
+
+  private Hosts hosts;
+  private SourceHost source;
+  private TargetHost target;
+
+  @BeforeAll
+  static void prepare(Hosts hosts) throws Exception {
+    kit = kit(hosts.workplace().subfolder("qemu"));
+  }
+
+  /** A machine without QEMU runs the other tests; where all have to run, that is an error. */
+  private static QemuKit kit(Path folder) throws Exception {
+    try {
+      return QemuKit.prepare(folder);
+    } catch (QemuKit.MissingPackages missing) {
+      if (System.getenv("PAGEFERRY_ALL_TESTS") != null) {
+        throw missing;
+      }
+      System.out.println("The tests with QEMU are left out: " + missing.getMessage());
+      throw new TestAbortedException(missing.getMessage());
+    }
+  }
+
+  @BeforeEach
+  void remember(Hosts shared) throws Exception {
+    hosts = shared;
+    source = shared.source();
+    target = shared.target();
+  }
+
+  @AfterEach
+  void noGuestIsLeft() throws Exception {
+    for (ProcessTable.Entry left :
+        ProcessTable.mentioning(hosts.workplace().imageFolder().toString())) {
+      if (left.command().contains(kit.program().toString())) {
+        ProcessHandle.of(left.pid()).ifPresent(ProcessHandle::destroyForcibly);
+      }
+    }
+  }
+
+  private QemuGuestSpec spec() {
+    return QemuGuestSpec.of(hosts.guestName(), kit, MEMORY_MIB, PAGES_PER_SECOND);
+  }
+
+  private Departure migrate(QemuGuestSpec spec, String... options) throws Exception {
+    return source.migrate(
+        spec, target.address(), hosts.tls(), null, List.of(options), Terminal.DETACHED);
+  }
+
+  private String story(Departure departure) {
+    return departure.agent().transcript().text()
+        + "--- target:\n"
+        + target.agent().transcript().text();
+  }
+
+  private JsonNode moved(String mode, String... options) throws Exception {
+    try (QemuGuest here = source.startGuest(spec())) {
+      final long pages = here.awaitReady();
+      target.expect(here.spec());
+      try (QemuGuest there = QemuGuest.expectedAt(target, here.spec())) {
+        Departure departure = migrate(here.spec(), options);
+        assertThat(departure.awaitExit(LIMIT)).describedAs(story(departure)).isZero();
+        GuestConsole.Beat first = there.console().awaitFirstBeat(LIMIT);
+        GuestConsole.Verification verification = there.verify();
+        assertThat(verification.faults()).describedAs("%s", there.console().faults()).isZero();
+        assertThat(verification.pages()).isEqualTo(pages);
+        GuestConsole.Beat last = Objects.requireNonNull(here.console().lastBeat());
+        // A beat that was cut in two by the move is heard on neither side.
+        assertThat(first.number()).isBetween(last.number() + 1, last.number() + 3);
+        await("the end of the guest on the source")
+            .atMost(LIMIT)
+            .until(() -> !here.process().isAlive());
+        there.quit();
+        JsonNode report = departure.report();
+        assertThat(report.path("mode").asText()).isEqualTo(mode);
+        assertThat(report.path("verified").asBoolean()).isTrue();
+        return report;
+      }
+    }
+  }
+
+  @Test
+  void movesByPrecopy() throws Exception {
+    JsonNode report = moved("precopy");
+    assertThat(report.path("pages").path("resent").asLong()).isPositive();
+  }
+
+  /** One guest lives through all of it. */
+  @Test
+  void staysWhereTheTargetIsNotItsLike() throws Exception {
+    try (QemuGuest guest = source.startGuest(spec())) {
+      guest.awaitReady();
+      QemuGuestSpec spec = guest.spec();
+
+      // QEMU does not mind a file that is too large: the rest of it would be nobody's memory.
+      target.expect(spec.withMemory(MEMORY_MIB / 2));
+      stayed(guest, migrate(spec), 3, MEMORY_MIB / 2 + " MiB", "size");
+
+      target.expect(spec.withMachine("pc-i440fx-7.1"));
+      stayed(guest, migrate(spec), 1, "pc-i440fx-7.1");
+
+      target.expect(spec);
+      Departure slow = migrate(spec, "--bandwidth", "10MB/s");
+      slow.agent().awaitLine("the first round", Journey.FIRST_ROUND, LIMIT);
+      kill(spec.images(target.imageFolder()).getFirst());
+      stayed(guest, slow, 1, "ended");
+
+      slow = migrate(spec, "--bandwidth", "10MB/s");
+      slow.agent().awaitLine("the first round", Journey.FIRST_ROUND, LIMIT);
+      guest.process().signal(Signal.KILL);
+      assertThat(slow.awaitExit(LIMIT)).describedAs(story(slow)).isEqualTo(1);
+      assertThat(sentence(slow)).contains("gone");
+      settledOnTarget(spec);
+    }
+  }
+
+  @Test
+  void staysWithMemoryThatNobodyElseSees() throws Exception {
+    QemuGuestSpec spec = spec().withMemoryOptions("share=off");
+    try (QemuGuest guest = source.startGuest(spec)) {
+      guest.console().awaitConnected(LIMIT);
+      // There is nothing in the file; what QEMU would write goes elsewhere.
+      Path image = spec.images(source.imageFolder()).getFirst();
+      assertThat(Files.size(image)).isEqualTo((long) MEMORY_MIB << 20);
+      target.expect(spec);
+      Departure departure = migrate(spec);
+      assertThat(departure.awaitExit(LIMIT)).describedAs(story(departure)).isEqualTo(3);
+      assertThat(sentence(departure)).contains("share=on", "memory-backend-file", image.toString());
+      assertThat(guest.isRunning()).isTrue();
+    }
+  }
+
+  private void stayed(QemuGuest guest, Departure departure, int exit, String... said)
+      throws Exception {
+    assertThat(departure.awaitExit(LIMIT)).describedAs(story(departure)).isEqualTo(exit);
+    assertThat(sentence(departure)).contains(said);
+    guest.console().awaitNextBeat(LIMIT);
+    assertThat(guest.verify().faults()).isZero();
+    settledOnTarget(guest.spec());
+  }
+
+  private void settledOnTarget(QemuGuestSpec spec) {
+    await("a tidy target")
+        .atMost(LIMIT)
+        .untilAsserted(() -> assertThat(Leftovers.onTarget(target, spec)).isEmpty());
+  }
+
+  private static void kill(Path image) throws Exception {
+    List<ProcessTable.Entry> found = ProcessTable.mentioning(image.toString());
+    assertThat(found).hasSize(1);
+    ProcessHandle.of(found.getFirst().pid()).ifPresent(ProcessHandle::destroyForcibly);
+  }
+
+  private static String sentence(Departure departure) {
+    return String.join("\n", departure.agent().transcript().lines(Transcript.Stream.ERR));
+  }
+}
