@@ -44,7 +44,7 @@ final class DemoTest {
                 "demo",
                 JavaCommand.of(Program.DEMO, List.of(options)),
                 Terminal.DETACHED,
-                Map.of());
+                Map.of("PAGEFERRY_REHEARSE", "yes"));
     mark = "pageferry-demo-" + demo.pid() + "-";
     return demo;
   }

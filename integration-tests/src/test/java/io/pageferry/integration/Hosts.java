@@ -151,9 +151,9 @@ final class Hosts implements AutoCloseable {
     return target(tls);
   }
 
-  /** A name that no other guest of this run has. */
+  /** A name that no other guest has, of this run or of one beside it. */
   String guestName() {
-    return "g" + guests.incrementAndGet();
+    return "g%d-%d".formatted(ProcessHandle.current().pid(), guests.incrementAndGet());
   }
 
   @Override

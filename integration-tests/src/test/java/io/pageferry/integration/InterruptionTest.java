@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -38,6 +39,8 @@ final class InterruptionTest {
   private static final String[] SLOWLY = {"--bandwidth", "12MB/s"};
   private static final AtomicInteger TARGETS = new AtomicInteger();
 
+  private static @Nullable TargetHost lasting;
+
   private static TargetHost target(Hosts hosts, Surroundings surroundings) throws Exception {
     return TargetHost.start(
             hosts.workplace(),
@@ -51,6 +54,14 @@ final class InterruptionTest {
 
   private static TargetHost target(Hosts hosts) throws Exception {
     return target(hosts, Surroundings.USUAL);
+  }
+
+  /** One for all tests that leave it alive. */
+  private static TargetHost lasting(Hosts hosts) throws Exception {
+    if (lasting == null || !lasting.agent().isAlive()) {
+      lasting = target(hosts);
+    }
+    return lasting;
   }
 
   private static TargetHost restarted(Hosts hosts, TargetHost killed) throws Exception {
@@ -110,7 +121,7 @@ final class InterruptionTest {
 
   @Test
   void sourceKilledWhileTheGuestRuns(Hosts hosts) throws Exception {
-    Journey journey = begin(hosts, hosts.source(), target(hosts), guest(hosts), SLOWLY);
+    Journey journey = begin(hosts, hosts.source(), lasting(hosts), guest(hosts), SLOWLY);
     awaitFirstRound(journey);
     journey.departure().agent().signal(Signal.KILL);
     journey.awaitExit();
@@ -132,7 +143,7 @@ final class InterruptionTest {
   void sourceKilledWhileTheGuestStandsStill(String mode, String phase, Hosts hosts)
       throws Exception {
     SourceHost source = holding(hosts, phase + LONG);
-    Journey journey = begin(hosts, source, target(hosts), guest(hosts), "--mode", mode);
+    Journey journey = begin(hosts, source, lasting(hosts), guest(hosts), "--mode", mode);
     awaitHold(journey.departure().agent(), phase);
     journey.departure().agent().signal(Signal.KILL);
     journey.awaitExit();

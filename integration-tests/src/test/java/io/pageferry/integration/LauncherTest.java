@@ -23,7 +23,10 @@ final class LauncherTest {
     List<String> options = command.subList(1, command.indexOf("-cp"));
     assertThat(options)
         .filteredOn(
-            option -> !option.startsWith("-XX:SharedArchiveFile") && !option.startsWith("-Xlog"))
+            option ->
+                !option.startsWith("-XX:SharedArchiveFile")
+                    && !option.startsWith("-Xlog")
+                    && !option.startsWith("-Dpageferry.passedOn"))
         .allSatisfy(option -> assertThat(launcher).contains(option.replace(LIB, "\"$lib")));
   }
 }

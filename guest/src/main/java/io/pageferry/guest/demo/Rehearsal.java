@@ -17,11 +17,17 @@ final class Rehearsal {
   private static final int MOVES = 12;
   private static final Duration LIMIT = Duration.ofSeconds(20);
 
+  /** As for the agents: {@code no} spares the processor time. */
+  private static final boolean WANTED = !"no".equals(System.getenv("PAGEFERRY_REHEARSE"));
+
   private Rehearsal() {}
 
   /** Rehearses; the first pattern is the one that is moved about. */
   static void run(PagePattern[] patterns, PageContent content, long seed)
       throws IOException, InterruptedException {
+    if (!WANTED) {
+      return;
+    }
     // One piece for all: what a small heap may have beside it is as small, and a collection would
     // have to give the others back.
     GuestMemory scratch = GuestMemory.scratch(PAGES);

@@ -9,10 +9,13 @@ import java.util.stream.Stream;
 
 /**
  * The command line that starts one of Pageferry's programs with the Java and the class path of this
- * process. It leaves out the launcher script only: the arguments are those that a user would write
- * after {@code ./pageferry}.
+ * process, or with the class path that the launcher told a test run. It leaves out the launcher
+ * script only: the arguments are those that a user would write after {@code ./pageferry}.
  */
 public final class JavaCommand {
+  /** The jars of the launcher's build, where they are not this process's class path already. */
+  private static final String CLASS_PATH = "pageferry.classPath";
+
   private JavaCommand() {}
 
   /**
@@ -23,7 +26,11 @@ public final class JavaCommand {
    * @return the command, {@code java} first
    */
   public static List<String> of(Program program, List<String> arguments) {
-    return command(program.mainClass(), JvmOptions.of(program), arguments);
+    return command(
+        System.getProperty(CLASS_PATH, classPath()),
+        program.mainClass(),
+        JvmOptions.of(program),
+        arguments);
   }
 
   /**
@@ -34,16 +41,16 @@ public final class JavaCommand {
    * @return the command, {@code java} first
    */
   public static List<String> of(String mainClass, List<String> arguments) {
-    return command(mainClass, JvmOptions.common(), arguments);
+    return command(classPath(), mainClass, JvmOptions.common(), arguments);
   }
 
   private static List<String> command(
-      String mainClass, List<String> jvmOptions, List<String> arguments) {
+      String classPath, String mainClass, List<String> jvmOptions, List<String> arguments) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(jvmOptions);
     command.add("-cp");
-    command.add(classPath());
+    command.add(classPath);
     command.add(mainClass);
     command.addAll(arguments);
     return command;

@@ -21,6 +21,10 @@ import java.util.Random;
  * about 2 MiB until then.
  */
 public final class PageRehearsal implements AutoCloseable {
+  /** Set to {@code no}, this environment variable spares a process all of its rehearsals. */
+  public static final String VARIABLE = "PAGEFERRY_REHEARSE";
+
+  private static final boolean WANTED = !"no".equals(System.getenv(VARIABLE));
   private static final int PAGES = 64;
   private static final long LONGEST_NANOS = 3_000_000_000L;
 
@@ -28,9 +32,20 @@ public final class PageRehearsal implements AutoCloseable {
 
   private PageRehearsal() {}
 
+  /**
+   * Whether the user wants rehearsals: they make a process's first migration faster and cost some
+   * seconds of processor time, which is not worth while to one that only has to be right.
+   */
+  public static boolean wanted() {
+    return WANTED;
+  }
+
   /** Starts at once; ends by itself after three seconds at the latest. */
   public static PageRehearsal begin() {
     PageRehearsal rehearsal = new PageRehearsal();
+    if (!WANTED) {
+      return rehearsal;
+    }
     Thread.ofPlatform().daemon().name("page-rehearsal").start(rehearsal::run);
     return rehearsal;
   }

@@ -33,6 +33,7 @@ import io.pageferry.protocol.message.VersionRange;
 import io.pageferry.protocol.message.Welcome;
 import io.pageferry.protocol.page.Digest;
 import io.pageferry.protocol.page.PageBatch;
+import io.pageferry.protocol.page.PageRehearsal;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -62,7 +63,7 @@ public final class ConversationRehearsal {
 
   /** Has an effect once in the life of the process. Any thread; returns at once. */
   public static void begin() {
-    if (BEGUN.compareAndSet(false, true)) {
+    if (PageRehearsal.wanted() && BEGUN.compareAndSet(false, true)) {
       Thread.ofPlatform()
           .daemon()
           .name("conversation-rehearsal")

@@ -20,6 +20,7 @@ import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.protocol.page.PageBatch;
 import io.pageferry.protocol.page.PageDecoder;
 import io.pageferry.protocol.page.PageEncoder;
+import io.pageferry.protocol.page.PageRehearsal;
 import io.pageferry.protocol.page.PageRuns;
 import io.pageferry.protocol.page.PageSink;
 import io.pageferry.protocol.page.PageTally;
@@ -52,7 +53,7 @@ final class FaultRehearsal {
 
   /** Has an effect once in the life of the process. Any thread. */
   static synchronized void run() throws InterruptedException {
-    if (done) {
+    if (done || !PageRehearsal.wanted()) {
       return;
     }
     done = true;
