@@ -16,13 +16,15 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * Makes the files of a guest that is to come and takes the space that they need.
  *
  * <p>Asking first and taking afterwards leaves a gap in which others take the space. The asking is
  * there so that the usual failures change nothing; the taking is what counts. One reservation at a
- * time in this process: two that ask at once would both be told that there is room.
+ * time in this process: two that ask at once would both be told that there is room. For the same
+ * reason what earlier ones were promised counts as taken ({@link PromisedSpace}).
  */
 final class ImageReservation {
   /** Taken step by step, so that a cancelled reservation of a large guest ends soon. */
@@ -66,6 +68,7 @@ final class ImageReservation {
         for (Wanted one : wanted) {
           reservation.make(one);
         }
+        reservation.made.forEach(PromisedSpace::promise);
         return new GuestImage(reservation.made);
       } catch (ImageException | RuntimeException e) {
         reservation.undo();
@@ -121,17 +124,36 @@ final class ImageReservation {
           memory = saturatedSum(memory, one.bytes());
         }
         // A tmpfs without a limit says that it has 0 bytes in all.
-        if (fileSystem.totalBytes() > 0 && sum > fileSystem.availableBytes()) {
-          throw full(one.path(), sum, fileSystem.availableBytes());
+        if (fileSystem.totalBytes() > 0) {
+          long free = Math.max(0, fileSystem.availableBytes() - promised(one.path()));
+          if (sum > free) {
+            throw full(one.path(), sum, free);
+          }
         }
       }
     }
-    long available = AvailableMemory.bytes();
+    long available = Math.max(0, AvailableMemory.bytes() - promisedMemory(wanted));
     if (memory > available) {
       throw new ImageException(
           Problem.NO_MEMORY,
           "cannot allocate memory for image %s: it needs %d MiB and this host has %d MiB left"
               .formatted(wanted.getFirst().path(), memory >> 20, available >> 20));
+    }
+  }
+
+  private static long promised(Path path) throws ImageException {
+    try {
+      return PromisedSpace.beside(Objects.requireNonNull(path.toAbsolutePath().getParent()));
+    } catch (IOException e) {
+      throw ImageFailure.of("cannot find room for memory image", path, e);
+    }
+  }
+
+  private static long promisedMemory(List<Wanted> wanted) throws ImageException {
+    try {
+      return PromisedSpace.ofMemory();
+    } catch (IOException e) {
+      throw ImageFailure.of("cannot find room for memory image", wanted.getFirst().path(), e);
     }
   }
 

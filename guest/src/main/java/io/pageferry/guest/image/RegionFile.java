@@ -205,8 +205,18 @@ final class RegionFile implements AutoCloseable {
     return file.status().allocatedBytes();
   }
 
+  /** What it may still take. */
+  long unoccupiedBytes() throws IOException {
+    return Math.max(0, region.bytes() - allocatedBytes());
+  }
+
+  boolean isTmpfs() {
+    return tmpfs;
+  }
+
   @Override
   public void close() {
+    PromisedSpace.forget(this);
     synchronized (this) {
       if (closed) {
         return;

@@ -79,6 +79,37 @@ class MountedImageTest {
     }
   }
 
+  /** Nothing of it is taken: pages that have not come yet have to be missing. */
+  @Test
+  void whatOneGuestWasPromisedAnotherIsNot() throws Exception {
+    try (Mount small = Mount.of(folder, "tmpfs", "size=8m")) {
+      Path first = small.path().resolve("ram0");
+      Path second = small.path().resolve("ram1");
+      GuestDescription guest = Images.describe(folder, List.of(first), 0);
+      try (GuestImage image = GuestImage.createSparse(guest, List.of(6L << 20))) {
+        assertThat(image.allocatedBytes()).isZero();
+        assertThat(refusal(List.of(second), 4L << 20)).isEqualTo(Problem.FILE_SYSTEM_FULL);
+        image.write(0, 0, ByteBuffer.allocateDirect(3 << 20));
+        assertThat(refusal(List.of(second), 4L << 20)).isEqualTo(Problem.FILE_SYSTEM_FULL);
+        GuestDescription other = Images.describe(folder, List.of(second), 0);
+        try (GuestImage beside = GuestImage.createReserved(other, List.of(2L << 20))) {
+          beside.clear(0, 0, 512);
+          assertThat(beside.allocatedBytes()).isZero();
+          assertThat(refusal(List.of(small.path().resolve("ram2")), 1L << 20))
+              .as("a reserved page that became a hole may be wanted again")
+              .isEqualTo(Problem.FILE_SYSTEM_FULL);
+          beside.deleteFiles();
+        }
+        image.deleteFiles();
+      }
+      GuestDescription later = Images.describe(folder, List.of(second), 0);
+      try (GuestImage image = GuestImage.createReserved(later, List.of(7L << 20))) {
+        assertThat(image.allocatedBytes()).isEqualTo(7 << 20);
+        image.deleteFiles();
+      }
+    }
+  }
+
   @Test
   void aTmpfsLargerThanTheHostsMemoryPromisesNothing() throws Exception {
     try (Mount large = Mount.of(folder, "tmpfs", "size=100000g")) {
