@@ -143,6 +143,46 @@ class RecoveryTest {
     assertThat(Recovery.mode(fields)).isEqualTo(MigrationMode.POSTCOPY);
   }
 
+  private OwnershipLedger handedOver() throws Exception {
+    OwnershipLedger ledger = paused(UUID.randomUUID());
+    ledger.record(LedgerState.HANDED_OVER);
+    try (QmpControl control = QmpControl.connect(qmp, CONTROL)) {
+      control.pause();
+    }
+    return ledger;
+  }
+
+  private String force(OwnershipLedger ledger) throws Exception {
+    return new Recovery(ledger, new TlsOptions(), Duration.ZERO, true, true, null).run();
+  }
+
+  private boolean running() throws Exception {
+    try (QmpControl control = QmpControl.connect(qmp, CONTROL)) {
+      return control.status().running();
+    }
+  }
+
+  @Test
+  void aGuestThatWasHandedOverIsTakenBackByForceAlone() throws Exception {
+    try (OwnershipLedger ledger = handedOver()) {
+      assertThat(force(ledger)).contains("demo", "taken back by force");
+      assertThat(ledger.current()).isEqualTo(LedgerState.FAILED);
+    }
+    assertThat(running()).isTrue();
+  }
+
+  @Test
+  void aGuestWhosePagesAreFetchedIsNotTakenBackByForceEither() throws Exception {
+    try (OwnershipLedger ledger = handedOver()) {
+      ledger.record(LedgerState.SERVING);
+      CommandFailure failure = catchThrowableOfType(CommandFailure.class, () -> force(ledger));
+      assertThat(failure.exit()).isEqualTo(ExitCode.REFUSED);
+      assertThat(failure).hasMessageContaining("older").hasMessageContaining("without --force");
+      assertThat(ledger.current()).isEqualTo(LedgerState.SERVING);
+    }
+    assertThat(running()).isFalse();
+  }
+
   private OwnershipLedger paused(UUID another) throws Exception {
     OwnershipLedger ledger =
         OwnershipLedger.create(
