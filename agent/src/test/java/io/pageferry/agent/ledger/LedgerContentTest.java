@@ -3,6 +3,7 @@ package io.pageferry.agent.ledger;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -130,6 +131,20 @@ class LedgerContentTest {
       byte[] garbage = new byte[random.nextInt(5000)];
       random.nextBytes(garbage);
       assertThatThrownBy(() -> parse(garbage)).isInstanceOf(LedgerException.class);
+    }
+  }
+
+  @FuzzTest(maxDuration = "20s")
+  void anyBytesAreReadOrRefused(byte[] disk) {
+    for (LedgerSide side : LedgerSide.values()) {
+      try {
+        LedgerContent content = LedgerContent.parse(file, side, disk);
+        assertThat(content.sequence()).isPositive();
+        assertThat(content.end()).isBetween(1, LedgerContent.paddedLength(disk.length));
+      } catch (LedgerException e) {
+        assertThat(e.problem()).isEqualTo(LedgerException.Problem.DAMAGED);
+        assertThat(e.getMessage()).contains(file.toString());
+      }
     }
   }
 }

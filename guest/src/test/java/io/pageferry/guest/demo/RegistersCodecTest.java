@@ -3,11 +3,14 @@ package io.pageferry.guest.demo;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Random;
+import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
@@ -140,5 +143,43 @@ final class RegistersCodecTest {
     assertThatThrownBy(() -> RegistersCodec.decode(state, GuestMemory.scratch(65)))
         .hasMessage(
             "the device state is of a guest with 64 pages in 1 regions; this one has 65 in 1");
+  }
+
+  @FuzzTest(maxDuration = "20s")
+  void anyBytesAreReadOrRefused(byte[] state) {
+    decodeAnything(state);
+  }
+
+  @Test
+  void damagedStatesAreReadOrRefused() {
+    SplittableRandom random = new SplittableRandom(20261121);
+    byte[] whole = bytes(RegistersCodec.encode(registers(), memory));
+    for (int i = 0; i < 20_000; i++) {
+      byte[] damaged = Arrays.copyOf(whole, whole.length - random.nextInt(3));
+      for (int n = random.nextInt(4); n >= 0; n--) {
+        damaged[random.nextInt(damaged.length)] = (byte) random.nextInt(256);
+      }
+      decodeAnything(damaged);
+    }
+  }
+
+  /** It came over the wire from another guest. */
+  private void decodeAnything(byte[] damaged) {
+    byte[] state = damaged.clone();
+    if (state.length > Integer.BYTES) {
+      // The checksum shall not be all that finds it.
+      CRC32C crc = new CRC32C();
+      crc.update(state, 0, state.length - Integer.BYTES);
+      ByteBuffer.wrap(state)
+          .order(ByteOrder.LITTLE_ENDIAN)
+          .putInt(state.length - Integer.BYTES, (int) crc.getValue());
+    }
+    try {
+      Registers registers = RegistersCodec.decode(state, memory);
+      assertThat(registers.workingSet.pages()).isBetween(1L, memory.pages());
+      assertThat(registers.strideNext).isBetween(0L, memory.pages() - 1);
+    } catch (IOException e) {
+      assertThat(e.getMessage()).isNotBlank();
+    }
   }
 }
