@@ -3,10 +3,10 @@ package io.pageferry.source;
 import io.pageferry.agent.cli.CommandFailure;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LogOutput;
+import io.pageferry.guest.attach.GuestMemoryAccess;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestStatus;
-import io.pageferry.guest.control.PrivateFolder;
 import io.pageferry.guest.control.QemuFitness;
 import io.pageferry.guest.control.QmpControl;
 import io.pageferry.guest.description.GuestDescription;
@@ -15,15 +15,12 @@ import io.pageferry.guest.dirty.DirtyTracker;
 import io.pageferry.guest.dirty.SentContent;
 import io.pageferry.guest.dirty.WriteProtectTracker;
 import io.pageferry.guest.handover.GuestHandover;
-import io.pageferry.guest.handover.HandoverListener;
 import io.pageferry.guest.handover.HandoverMode;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageException;
 import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.source.MigrationSettings.Tracking;
 import java.io.IOException;
-import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -37,7 +34,6 @@ import org.slf4j.Logger;
  */
 final class SourceGuest implements AutoCloseable {
   private static final Logger STORY = LogOutput.story("source");
-  private static final Duration HANDOVER = Duration.ofSeconds(5);
 
   private final GuestDescription description;
   private final GuestImage image;
@@ -140,11 +136,20 @@ final class SourceGuest implements AutoCloseable {
     if (wanted != Tracking.DIGEST
         && description.tracking() != io.pageferry.guest.description.Tracking.DIGEST) {
       try {
-        handover = requestHandover();
-        chosen = new WriteProtectTracker(handover, image);
+        GuestMemoryAccess access = new GuestMemoryAccess(description, control, image);
+        GuestHandover taken = access.take(HandoverMode.WRITE_PROTECT);
+        handover = taken;
+        access
+            .held()
+            .ifPresent(
+                held ->
+                    STORY.info(
+                        "Attached to the guest's process {}; one of its threads was held for {} ms.",
+                        taken.pid(),
+                        "%.2f".formatted(held.toNanos() / 1e6)));
+        chosen = new WriteProtectTracker(taken, image);
       } catch (IOException e) {
-        closeQuietly(handover);
-        handover = null;
+        letGoOfHandover();
         if (wanted == Tracking.USERFAULTFD) {
           throw new CommandFailure(
               ExitCode.REFUSED,
@@ -164,16 +169,6 @@ final class SourceGuest implements AutoCloseable {
     return tracker;
   }
 
-  private GuestHandover requestHandover() throws IOException {
-    try (PrivateFolder folder = PrivateFolder.open()) {
-      Path socket = folder.resolve("handover.sock");
-      try (HandoverListener listener = HandoverListener.bind(socket)) {
-        control.requestHandover(socket, HandoverMode.WRITE_PROTECT);
-        return listener.accept(HANDOVER);
-      }
-    }
-  }
-
   /**
    * Whether the guest's process has ended, as far as it can be seen from here. Not every guest
    * hands its memory over, but each has a control.
@@ -185,9 +180,17 @@ final class SourceGuest implements AutoCloseable {
   /** Ends the tracking; the guest goes on at full speed. */
   void stopTracking() {
     closeQuietly(tracker);
-    closeQuietly(handover);
     tracker = null;
-    handover = null;
+    letGoOfHandover();
+  }
+
+  private void letGoOfHandover() {
+    if (handover != null) {
+      // A guest that was attached to does not see to that itself.
+      handover.unregister();
+      handover.close();
+      handover = null;
+    }
   }
 
   @Override

@@ -52,6 +52,14 @@ public final class Attach {
   }
 
   /**
+   * Runs all that an attach runs, on a process that is of no use: the first time the guest would be
+   * held for ten milliseconds otherwise. Has an effect once; takes some ten milliseconds.
+   */
+  public static void rehearse() {
+    AttachRehearsal.run();
+  }
+
+  /**
    * Attaches to the process that has the image mapped, whichever it is.
    *
    * @throws AttachException if it cannot be done; the process is as it was

@@ -31,7 +31,7 @@ public final class GuestProcess {
         continue;
       }
       try {
-        if (MappedImage.isIn(ProcessMaps.of(pid), image)) {
+        if (MappedImage.isIn(ProcessMaps.sharedOf(pid), image)) {
           found.add(pid);
         }
       } catch (LinuxException e) {

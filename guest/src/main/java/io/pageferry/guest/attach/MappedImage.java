@@ -13,13 +13,11 @@ import java.util.List;
 final class MappedImage {
   private MappedImage() {}
 
-  /** Whether any of it is mapped, so that writes reach it. */
+  /** Whether any of it is among shared mappings. */
   static boolean isIn(List<Mapping> mappings, GuestImage image) {
     return mappings.stream()
         .anyMatch(
-            mapping ->
-                mapping.shared()
-                    && image.regions().stream().anyMatch(region -> isOf(mapping, image, region)));
+            mapping -> image.regions().stream().anyMatch(region -> isOf(mapping, image, region)));
   }
 
   /**

@@ -26,7 +26,16 @@ final class DescriptionReader {
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}");
 
   private static final List<String> GUEST_KEYS =
-      List.of("name", "memory", "control", "tracking", "handover", "launch", "log", "afterwards");
+      List.of(
+          "name",
+          "memory",
+          "control",
+          "tracking",
+          "attach",
+          "handover",
+          "launch",
+          "log",
+          "afterwards");
   private static final List<String> REGION_KEYS = List.of("name", "path", "size");
   private static final List<String> CONTROL_KEYS = List.of("qmp", "timeout");
 
@@ -51,12 +60,18 @@ final class DescriptionReader {
     List<MemoryDescription> memory = memory(memoryNode);
     ControlDescription control = control(required(guest, "control", "guest"));
     YamlNode tracking = optional(guest, "tracking");
+    YamlNode attach = optional(guest, "attach");
     YamlNode handover = optional(guest, "handover");
     YamlNode launch = optional(guest, "launch");
     YamlNode log = optional(guest, "log");
     YamlNode afterwards = optional(guest, "afterwards");
     if (memory.getFirst().anonymous()) {
       requireHandover(memoryNode, memory.getFirst(), handover, tracking);
+      if (attach != null) {
+        throw fault(
+            attach,
+            "'attach' finds a guest by the file that it has as its memory, and there is none here");
+      }
     }
     return new GuestDescription(
         file,
@@ -64,6 +79,7 @@ final class DescriptionReader {
         memory,
         control,
         tracking == null ? Tracking.AUTO : choice(tracking, "tracking", Tracking.class),
+        attach == null ? Attaching.AUTO : choice(attach, "attach", Attaching.class),
         handover == null ? Optional.empty() : Optional.of(socket(handover, "handover")),
         launch == null ? List.of() : launch(launch),
         log == null ? Optional.empty() : Optional.of(path(log, "log")),

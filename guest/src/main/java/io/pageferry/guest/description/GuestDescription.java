@@ -12,6 +12,7 @@ import java.util.Optional;
  * @param name 1 to 64 letters, digits, {@code - _ .}, not beginning with a dot: it becomes part of
  *     file names
  * @param memory the regions in guest order, at least one
+ * @param attach whether the guest's process may be attached to for its memory
  * @param handover the Unix socket where the target listens for a guest without files, which hands
  *     its memory over by itself when it loads its state; a guest with files is asked by QMP for
  *     that
@@ -26,6 +27,7 @@ public record GuestDescription(
     List<MemoryDescription> memory,
     ControlDescription control,
     Tracking tracking,
+    Attaching attach,
     Optional<Path> handover,
     List<String> launch,
     Optional<Path> log,

@@ -39,6 +39,15 @@ public final class ProcessMaps {
    * @throws LinuxException ESRCH if the process has ended, EACCES without the right to trace it
    */
   public static List<Mapping> of(int pid) throws IOException {
+    return of(pid, false);
+  }
+
+  /** As {@link #of}, those only whose writes reach a file, or other processes: a few of many. */
+  public static List<Mapping> sharedOf(int pid) throws IOException {
+    return of(pid, true);
+  }
+
+  private static List<Mapping> of(int pid, boolean sharedOnly) throws IOException {
     List<Mapping> mappings = new ArrayList<>();
     byte[] text;
     try {
@@ -49,7 +58,9 @@ public final class ProcessMaps {
       throw new LinuxException(Errno.EACCES, "read /proc/" + pid + "/maps");
     }
     for (String line : new String(text, StandardCharsets.ISO_8859_1).lines().toList()) {
-      mappings.add(parse(line));
+      if (!sharedOnly || line.startsWith("s ", line.indexOf(' ') + 4)) {
+        mappings.add(parse(line));
+      }
     }
     return mappings;
   }

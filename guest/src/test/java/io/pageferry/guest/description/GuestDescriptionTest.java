@@ -32,6 +32,7 @@ final class GuestDescriptionTest {
       launch: [ "./pageferry", guest, --incoming, "7" ]
       log: demo.log
       afterwards: keep
+      attach: never
       """;
 
   @TempDir private Path folder;
@@ -78,6 +79,7 @@ final class GuestDescriptionTest {
     assertThat(guest.control())
         .isEqualTo(new ControlDescription(folder.resolve("run/qmp.sock"), Duration.ofMillis(300)));
     assertThat(guest.tracking()).isEqualTo(Tracking.DIGEST);
+    assertThat(guest.attach()).isEqualTo(Attaching.NEVER);
     assertThat(guest.handover()).isEmpty();
     assertThat(guest.anonymousMemory()).isFalse();
     assertThat(guest.launch())
@@ -94,6 +96,7 @@ final class GuestDescriptionTest {
 
     assertThat(guest.control().timeout()).isEqualTo(Duration.ofSeconds(5));
     assertThat(guest.tracking()).isEqualTo(Tracking.AUTO);
+    assertThat(guest.attach()).isEqualTo(Attaching.AUTO);
     assertThat(guest.launch()).containsExactly("java", "-x");
     assertThat(guest.log()).isEmpty();
     assertThat(guest.afterwards()).isEqualTo(Afterwards.QUIT);
@@ -106,7 +109,7 @@ final class GuestDescriptionTest {
           """
           name: demo|nmae: demo|1|a guest has no 'nmae'; did you mean 'name'?
           path: /dev/shm/x/ram|pahts: /dev/shm/x/ram|4|a memory region has no 'pahts'; did you mean 'path'?
-          tracking: digest|colour: red|8|a guest has no 'colour'; it has name, memory, control, tracking, handover, launch, log, afterwards
+          tracking: digest|colour: red|8|a guest has no 'colour'; it has name, memory, control, tracking, attach, handover, launch, log, afterwards
           timeout: 300ms|timout: 5s|7|a control has no 'timout'; did you mean 'timeout'?
           tracking: digest|tracking: magic|8|'tracking' is one of auto, handover, digest, not 'magic'
           tracking: digest|tracking: [digest]|8|'tracking' is a single value, not a list

@@ -1,18 +1,24 @@
 package io.pageferry.target.incoming;
 
+import io.pageferry.guest.attach.GuestMemoryAccess;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
-import io.pageferry.guest.control.PrivateFolder;
+import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.handover.GuestHandover;
 import io.pageferry.guest.handover.HandoverListener;
 import io.pageferry.guest.handover.HandoverMode;
+import io.pageferry.guest.image.GuestImage;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.time.Duration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/** Has a guest hand over the page faults of its memory, or listens for one that does so unasked. */
+/**
+ * Has a guest hand over the page faults of its memory, attaches to one that does not know of that,
+ * or listens for one that does so unasked.
+ */
 final class FaultHandover {
-  private static final Duration LIMIT = Duration.ofSeconds(5);
+  private static final Logger LOG = LoggerFactory.getLogger(FaultHandover.class);
 
   private FaultHandover() {}
 
@@ -31,35 +37,43 @@ final class FaultHandover {
   }
 
   /**
-   * Asks the guest and takes what it sends.
+   * Asks the guest and takes what it sends, or attaches to it.
    *
    * @return its memory is registered from then on, and the caller's to serve or to let go
-   * @throws IOException whose message says why it did not
+   * @throws IOException whose message says why it cannot be had
    */
-  static GuestHandover request(GuestControl control) throws IOException {
-    return request(control, listener -> listener.accept(LIMIT));
+  static GuestHandover request(GuestDescription description, GuestControl control, GuestImage image)
+      throws IOException {
+    try {
+      GuestMemoryAccess access = new GuestMemoryAccess(description, control, image);
+      GuestHandover taken = access.take(HandoverMode.MISSING);
+      access
+          .held()
+          .ifPresent(
+              held ->
+                  LOG.info(
+                      "guest {}: attached to process {}, one of whose threads was held for {} ms",
+                      description.name(),
+                      taken.pid(),
+                      "%.2f".formatted(held.toNanos() / 1e6)));
+      return taken;
+    } catch (GuestControlException e) {
+      throw explained(e);
+    }
   }
 
   /** As {@link #request}, of memory that another agent has served before. */
-  static GuestHandover requestAgain(GuestControl control) throws IOException {
-    return request(control, listener -> listener.acceptAgain(LIMIT));
-  }
-
-  private interface Acceptance {
-    GuestHandover by(HandoverListener listener) throws IOException;
-  }
-
-  private static GuestHandover request(GuestControl control, Acceptance accepted)
-      throws IOException {
-    try (PrivateFolder folder = PrivateFolder.open()) {
-      Path socket = folder.resolve("faults.sock");
-      try (HandoverListener listener = HandoverListener.bind(socket)) {
-        control.requestHandover(socket, HandoverMode.MISSING);
-        return accepted.by(listener);
-      } catch (GuestControlException e) {
-        throw new IOException(
-            "the guest does not hand over its memory's page faults: " + e.getMessage(), e);
-      }
+  static GuestHandover requestAgain(
+      GuestDescription description, GuestControl control, GuestImage image) throws IOException {
+    try {
+      return new GuestMemoryAccess(description, control, image).takeAgain();
+    } catch (GuestControlException e) {
+      throw explained(e);
     }
+  }
+
+  private static IOException explained(GuestControlException e) {
+    return new IOException(
+        "the guest does not hand over its memory's page faults: " + e.getMessage(), e);
   }
 }

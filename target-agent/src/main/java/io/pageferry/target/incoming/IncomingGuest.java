@@ -95,6 +95,9 @@ public final class IncomingGuest {
   private @Nullable GuestControl control;
   private @Nullable GuestHandover faults;
 
+  /** What was not needed after all. */
+  private @Nullable GuestHandover lifted;
+
   /** Where a guest whose memory is in no file connects while it loads its state. */
   private volatile @Nullable HandoverListener awaited;
 
@@ -325,7 +328,7 @@ public final class IncomingGuest {
     if (description.anonymousMemory()) {
       awaited = FaultHandover.listen(description.handover().orElseThrow());
     } else {
-      GuestHandover given = FaultHandover.request(control());
+      GuestHandover given = FaultHandover.request(description, control(), image().orElseThrow());
       boolean ours = false;
       try {
         // Here and not when it is served: the guest stands still then.
@@ -350,7 +353,7 @@ public final class IncomingGuest {
     faults =
         description.anonymousMemory()
             ? KeptHandover.beside(missingPages()).retake()
-            : FaultHandover.requestAgain(control());
+            : FaultHandover.requestAgain(description, control(), image().orElseThrow());
   }
 
   /** Whether {@link #takeFaults} came about, and nobody has taken or lifted them since. */
@@ -416,7 +419,8 @@ public final class IncomingGuest {
   public void liftFaults() {
     if (faults != null) {
       faults.unregister();
-      faults.close();
+      // Closed later: the guest stands still.
+      lifted = faults;
       faults = null;
     }
     expectNoHandover();
@@ -572,6 +576,7 @@ public final class IncomingGuest {
    */
   public void remove() {
     liftFaults();
+    closeLifted();
     hangUp();
     if (launch != null) {
       launch.end();
@@ -649,6 +654,13 @@ public final class IncomingGuest {
     ledger.close();
   }
 
+  private void closeLifted() {
+    if (lifted != null) {
+      lifted.close();
+      lifted = null;
+    }
+  }
+
   /** Lets go of everything but the ledger. */
   public void letGo() {
     if (faults != null) {
@@ -656,6 +668,7 @@ public final class IncomingGuest {
       faults.close();
       faults = null;
     }
+    closeLifted();
     expectNoHandover();
     hangUp();
     if (image != null) {

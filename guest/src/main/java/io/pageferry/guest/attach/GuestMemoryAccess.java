@@ -1,0 +1,101 @@
+package io.pageferry.guest.attach;
+
+import io.pageferry.guest.control.GuestControl;
+import io.pageferry.guest.control.PrivateFolder;
+import io.pageferry.guest.control.QmpErrorException;
+import io.pageferry.guest.description.Attaching;
+import io.pageferry.guest.description.GuestDescription;
+import io.pageferry.guest.handover.GuestHandover;
+import io.pageferry.guest.handover.HandoverListener;
+import io.pageferry.guest.handover.HandoverMode;
+import io.pageferry.guest.image.GuestImage;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
+
+/**
+ * How a guest's memory comes to be watched: it hands over a userfaultfd when it is asked, or knows
+ * nothing of that and is attached to, as its description allows.
+ *
+ * <p>Of one migration, with the image that it has open and locked. One thread at a time.
+ */
+public final class GuestMemoryAccess {
+  private static final Duration LIMIT = Duration.ofSeconds(5);
+
+  private final GuestDescription description;
+  private final GuestControl control;
+  private final GuestImage image;
+  private Optional<Duration> held = Optional.empty();
+
+  /**
+   * @param image all of the guest's memory
+   */
+  public GuestMemoryAccess(GuestDescription description, GuestControl control, GuestImage image) {
+    this.description = description;
+    this.control = control;
+    this.image = image;
+  }
+
+  /**
+   * Takes what watches the guest's memory.
+   *
+   * @return registered from then on, and the caller's to use or to let go
+   * @throws IOException whose message says why it cannot be had; the guest is as it was
+   */
+  public GuestHandover take(HandoverMode mode) throws IOException {
+    if (description.attach() != Attaching.ALWAYS) {
+      try {
+        return ask(mode, listener -> listener.accept(LIMIT));
+      } catch (QmpErrorException e) {
+        allowAttach(e);
+      }
+    }
+    Attach.rehearse();
+    Attached attached = Attach.to(image, mode);
+    held = Optional.of(attached.held());
+    return attached.handover();
+  }
+
+  /**
+   * Takes what watches memory that another agent, which is gone, has served before, and of which
+   * pages may be missing.
+   *
+   * @throws IOException as {@link #take}; the memory stays registered
+   */
+  public GuestHandover takeAgain() throws IOException {
+    if (description.attach() != Attaching.ALWAYS) {
+      try {
+        return ask(HandoverMode.MISSING, listener -> listener.acceptAgain(LIMIT));
+      } catch (QmpErrorException e) {
+        allowAttach(e);
+      }
+    }
+    return Attach.again(image).handover();
+  }
+
+  /** How long a thread of the guest was held, at most; empty if it was not attached to. */
+  public Optional<Duration> held() {
+    return held;
+  }
+
+  private void allowAttach(QmpErrorException refusal) throws QmpErrorException {
+    if (!refusal.commandUnknown() || description.attach() == Attaching.NEVER) {
+      throw refusal;
+    }
+  }
+
+  private interface Acceptance {
+    GuestHandover by(HandoverListener listener) throws IOException;
+  }
+
+  private GuestHandover ask(HandoverMode mode, Acceptance accepted) throws IOException {
+    try (PrivateFolder folder = PrivateFolder.open()) {
+      Path socket = folder.resolve("handover.sock");
+      try (HandoverListener listener = HandoverListener.bind(socket)) {
+        control.requestHandover(socket, mode);
+        return accepted.by(listener);
+      }
+    }
+  }
+}
