@@ -9,6 +9,7 @@ import io.pageferry.guest.handover.GuestHandover;
 import io.pageferry.guest.handover.HandoverListener;
 import io.pageferry.guest.handover.HandoverMode;
 import io.pageferry.guest.image.GuestImage;
+import io.pageferry.guest.linux.KernelFeatures;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -51,6 +52,7 @@ public final class GuestMemoryAccess {
         allowAttach(e);
       }
     }
+    KernelFeatures.probed().require(KernelFeatures.ATTACH);
     Attach.rehearse();
     Attached attached = Attach.to(image, mode);
     held = Optional.of(attached.held());

@@ -16,6 +16,9 @@ final class KernelProbe {
   private static final int PAGE = 4096;
   private static final int PAGES = 4;
 
+  /** Beyond what the kernel numbers. */
+  private static final int NO_THREAD = Integer.MAX_VALUE;
+
   private final KernelVersion version = KernelVersion.running();
   private final List<Feature> features = new ArrayList<>();
 
@@ -28,6 +31,7 @@ final class KernelProbe {
     features.add(missingFaults());
     features.add(pagemapOfOthers());
     features.add(processDescriptors());
+    features.add(attach());
     features.add(memfd());
     features.add(hugetlbfs());
     features.add(hugePageTracking());
@@ -187,6 +191,48 @@ final class KernelProbe {
           : yes(KernelFeatures.PROCESS_DESCRIPTORS, "pidfd_open");
     } catch (IOException e) {
       return no(KernelFeatures.PROCESS_DESCRIPTORS, e, "Linux 5.3 has them");
+    }
+  }
+
+  /** Asks about a thread that cannot be: whether asking is allowed at all. */
+  private static Feature attach() {
+    String remedy =
+        "Needed for guests that hand nothing over, such as QEMU: grant the agent CAP_SYS_PTRACE, in"
+            + " a container together with a seccomp profile that allows ptrace";
+    String scope = yamaScope();
+    try {
+      if (scope.equals("3")) {
+        return no(
+            KernelFeatures.ATTACH,
+            "the sysctl kernel.yama.ptrace_scope is 3, which holds until the host boots again",
+            remedy);
+      }
+      TracedThread.seize(NO_THREAD);
+    } catch (LinuxException e) {
+      if (e.errno() != Errno.ESRCH) {
+        return no(KernelFeatures.ATTACH, e, remedy);
+      }
+    }
+    try {
+      return yes(
+          KernelFeatures.ATTACH,
+          ProcessStatus.ofSelf().mayTraceOthers()
+              ? "ptrace on processes of every user"
+              : scope.equals("0")
+                  ? "ptrace on processes of this user"
+                  : "ptrace on processes that this one has started (kernel.yama.ptrace_scope is "
+                      + scope
+                      + ")");
+    } catch (IOException e) {
+      return no(KernelFeatures.ATTACH, e, remedy);
+    }
+  }
+
+  private static String yamaScope() {
+    try {
+      return Files.readString(Path.of("/proc/sys/kernel/yama/ptrace_scope")).strip();
+    } catch (IOException e) {
+      return "0";
     }
   }
 

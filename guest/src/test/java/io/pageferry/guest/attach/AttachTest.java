@@ -2,6 +2,7 @@ package io.pageferry.guest.attach;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assumptions.assumeThat;
 import static org.awaitility.Awaitility.await;
 
 import io.pageferry.guest.attach.AttachException.Problem;
@@ -13,12 +14,17 @@ import io.pageferry.guest.handover.GuestHandover;
 import io.pageferry.guest.handover.HandoverMode;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.Images;
+import io.pageferry.guest.linux.CallRegisters;
 import io.pageferry.guest.linux.ProcessStatus;
 import io.pageferry.guest.linux.Userfaultfd;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -258,5 +264,69 @@ class AttachTest {
           .isThrownBy(() -> Attach.to(image, HandoverMode.WRITE_PROTECT))
           .satisfies(e -> assertThat(e.problem()).isEqualTo(Problem.NOBODY_MAPS));
     }
+  }
+
+  private static final List<String> WITHOUT_TRACING =
+      List.of("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace");
+
+  private static void requireRoot() throws IOException {
+    assumeThat(ProcessStatus.ofSelf().user()).as("only root has rights to give up").isZero();
+  }
+
+  @Test
+  void anAgentWithoutTheRightIsToldWhatToGrant() throws Exception {
+    requireRoot();
+    try (Bystander guest = Bystander.start(program, file, "sleep")) {
+      List<String> command = new ArrayList<>(WITHOUT_TRACING);
+      command.addAll(
+          List.of(
+              Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+              "--enable-native-access=ALL-UNNAMED",
+              "-XX:TieredStopAtLevel=1",
+              "-cp",
+              System.getProperty("java.class.path"),
+              AttachMain.class.getName(),
+              Integer.toString(guest.pid()),
+              folder.toString(),
+              file.toString()));
+      Process agent =
+          new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+      assertThat(new String(agent.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+          .startsWith("NOT_PERMITTED: not permitted to trace process " + guest.pid() + ": grant")
+          .contains("CAP_SYS_PTRACE");
+      assertThat(guest.state().faults()).isZero();
+    }
+  }
+
+  /** What the kernel touches on its behalf would fail instead of wait. */
+  @Test
+  void aGuestWithoutTheRightIsFollowedButNotServed() throws Exception {
+    requireRoot();
+    Path sysctl = Path.of("/proc/sys/vm/unprivileged_userfaultfd");
+    assumeThat(Files.readString(sysctl)).as("every process has the right").startsWith("0");
+    try (Bystander guest = Bystander.start(WITHOUT_TRACING, program, file, "sleep");
+        GuestImage image = image()) {
+      assertThatExceptionOfType(AttachException.class)
+          .isThrownBy(() -> Attach.to(guest.pid(), image, HandoverMode.MISSING))
+          .withMessageContaining("vm.unprivileged_userfaultfd=1")
+          .satisfies(e -> assertThat(e.problem()).isEqualTo(Problem.CALL_REFUSED));
+      assertThat(Userfaultfd.heldBy(guest.pid())).isEmpty();
+      Attached attached = Attach.to(guest.pid(), image, HandoverMode.WRITE_PROTECT);
+      letGo(attached);
+      assertThat(guest.state().faults()).isZero();
+    }
+  }
+
+  @Test
+  void onlyPrograms64BitsWideAndOfThisMachineAreTouched() throws Exception {
+    byte[] header = Arrays.copyOf(Files.readAllBytes(program), 20);
+    CallRegisters here = CallRegisters.ofThisMachine();
+    assertThat(GuestThreads.isOfThisMachine(header, here)).isTrue();
+    for (CallRegisters machine : CallRegisters.values()) {
+      assertThat(GuestThreads.isOfThisMachine(header, machine)).isEqualTo(machine == here);
+    }
+    assertThat(GuestThreads.isOfThisMachine(Arrays.copyOf(header, 19), here)).isFalse();
+    header[4] = 1;
+    assertThat(GuestThreads.isOfThisMachine(header, here)).isFalse();
   }
 }

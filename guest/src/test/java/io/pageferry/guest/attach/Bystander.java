@@ -45,8 +45,14 @@ final class Bystander implements AutoCloseable {
   }
 
   static Bystander start(Path program, Path file, String... roles) throws IOException {
-    List<String> command =
-        new ArrayList<>(List.of(program.toString(), file.toString(), Long.toString(BYTES)));
+    return start(List.of(), program, file, roles);
+  }
+
+  /** As the other, by way of a command that starts it. */
+  static Bystander start(List<String> by, Path program, Path file, String... roles)
+      throws IOException {
+    List<String> command = new ArrayList<>(by);
+    command.addAll(List.of(program.toString(), file.toString(), Long.toString(BYTES)));
     command.addAll(Arrays.asList(roles));
     return new Bystander(
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start());
