@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.pageferry.integration.process.DemoGuest;
+import io.pageferry.integration.process.DemoGuestSpec;
+import io.pageferry.integration.process.DescriptionFile;
 import io.pageferry.integration.process.JavaCommand;
 import io.pageferry.integration.process.Program;
 import io.pageferry.integration.process.RunningProcess;
@@ -13,6 +15,11 @@ import io.pageferry.integration.process.SourceHost;
 import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -292,6 +299,94 @@ final class InterruptionTest {
     assertThat(journey.awaitExit()).describedAs(journey.story()).isEqualTo(FAILED);
     journey.assertSaid("guest ended");
     journey.settledOnTarget();
+  }
+
+  /** Who asks it to stand still gets no answer, and must not leave that wish behind. */
+  @Test
+  void theGuestStopsAnsweringInMidRound(Hosts hosts) throws Exception {
+    DemoGuest guest = guest(hosts);
+    SourceHost source = hosts.source();
+    Path description =
+        Files.writeString(
+            source.folder().resolve(guest.spec().name() + ".yaml"),
+            DescriptionFile.ofSource(guest.spec(), source.folder(), source.imageFolder(), null)
+                .text()
+                .replace("timeout: 10s", "timeout: 2s"));
+    hosts.target().expect(guest.spec());
+    Journey journey =
+        Journey.observed(
+            source,
+            hosts.target(),
+            guest,
+            source.migrate(
+                description,
+                hosts.target().address(),
+                hosts.tls(),
+                List.of("--bandwidth", "24MB/s"),
+                Terminal.DETACHED));
+    awaitFirstRound(journey);
+    guest.process().signal(Signal.STOP);
+    try {
+      int exit = journey.awaitExit();
+      assertThat(exit).describedAs(journey.story()).isIn(FAILED, RECOVERABLE);
+      guest.process().signal(Signal.CONT);
+      if (exit == RECOVERABLE) {
+        journey.assertSaid("source recover");
+        run(recover(hosts), 0);
+      }
+    } finally {
+      guest.process().signal(Signal.CONT);
+    }
+    journey.assertUnharmed();
+    journey.settledOnTarget();
+    guest.quit();
+  }
+
+  /** Pages that were zero gave their space back; others take it while the guest writes to them. */
+  @Test
+  void theTargetsFileSystemFillsUpInMidRound(Hosts hosts) throws Exception {
+    TargetHost target =
+        TargetHost.start(hosts.workplace(), "narrow", hosts.tls(), List.of()).awaitReady();
+    Mount.tmpfs(target.imageFolder(), "56m");
+    try {
+      DemoGuestSpec spec = Journey.small(hosts).withPattern("mostly-zero");
+      DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
+      Journey journey =
+          begin(
+              hosts,
+              hosts.source(),
+              target,
+              guest,
+              "--bandwidth",
+              "6MB/s",
+              "--downtime-limit",
+              "1ms",
+              "--dirty-threshold",
+              "0",
+              "--on-stall",
+              "pause");
+      awaitFirstRound(journey);
+      fill(target.imageFolder().resolve("another"), journey.departure().agent());
+      journey.assertStayed(FAILED, "no space left", "runs on here");
+      target.agent().close();
+    } finally {
+      Mount.remove(target.imageFolder());
+    }
+  }
+
+  /** Takes whatever becomes free, as long as the agent lives. */
+  private static void fill(Path file, RunningProcess agent) throws Exception {
+    ByteBuffer page = ByteBuffer.allocate(4096);
+    try (FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      while (agent.isAlive()) {
+        try {
+          channel.write(page.clear());
+        } catch (IOException full) {
+          Thread.sleep(2);
+        }
+      }
+    }
   }
 
   /** Only its control can tell: for this way of moving it has handed nothing over. */

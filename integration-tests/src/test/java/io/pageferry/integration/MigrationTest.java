@@ -100,6 +100,12 @@ final class MigrationTest {
             source
                 .startGuest(DemoGuestSpec.uniform(hosts.guestName(), "32M", "20MB/s"))
                 .awaitReady();
+        Journey refused =
+            Journey.begin(source, target, guest, hosts.tls(), null, "--tracking", "userfaultfd");
+        assertThat(refused.awaitExit()).describedAs(refused.story()).isEqualTo(3);
+        refused.assertSaid("the kernel cannot track guest", "comparing digests");
+        refused.assertUnharmed();
+        refused.settledOnTarget();
         JsonNode report =
             Journey.begin(source, target, guest, hosts.tls(), null, "--verify", "full")
                 .assertArrived();

@@ -19,6 +19,11 @@ final class Mount {
         "mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "hugetlbfs", folder.toString());
   }
 
+  /** Shows a folder at another place as well. */
+  static void folder(Path folder, Path place) throws IOException, InterruptedException {
+    SystemCommand.run("mount", "--bind", folder.toString(), place.toString());
+  }
+
   /** Takes the right to write away from a mounted file system. */
   static void readOnly(Path folder) throws IOException, InterruptedException {
     SystemCommand.run("mount", "-o", "remount,ro", folder.toString());

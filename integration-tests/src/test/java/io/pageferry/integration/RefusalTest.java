@@ -190,6 +190,44 @@ final class RefusalTest {
     refused(REFUSED, migrate(described(), PeerSecurity.tls(copy)), "revoked");
   }
 
+  /** The source's own list knows it; the target's is older. */
+  @Test
+  void aTargetWhoseCertificateIsRevoked() throws Exception {
+    Path copy = copyOfThePki("revoked-target");
+    CertificateAuthority.load(copy).revoke("target");
+    refused(REFUSED, migrate(described(), PeerSecurity.tls(copy)), "revoked");
+  }
+
+  /** No source ever sees it. */
+  @Test
+  void aTargetWhoseCertificateHasExpired() throws Exception {
+    Path pki = copyOfThePki("expired-target");
+    ExpiredCertificate.replace(pki, "target");
+    TargetHost.Starting expired =
+        TargetHost.start(hosts.workplace(), "expired", PeerSecurity.tls(pki), List.of());
+    assertThat(expired.agent().awaitExit(Journey.LIMIT)).isEqualTo(REFUSED);
+    assertThat(expired.agent().transcript().text()).contains("target.crt expired on");
+  }
+
+  @Test
+  void anImageThatIsTooLargeForAFileThere() throws Exception {
+    TargetHost limited =
+        TargetHost.start(
+                hosts.workplace(),
+                "limited",
+                "127.0.0.1:0",
+                hosts.tls(),
+                new Surroundings(
+                    List.of("prlimit", "--fsize=" + (16 << 20)), Surroundings.USUAL.environment()),
+                List.of())
+            .awaitReady();
+    limited.expect(guest.spec());
+    refused(
+        REFUSED, migrateTo(limited.address(), hosts.tls()), guest.spec().name() + ".ram0", "large");
+    Journey.observed(source, limited, guest).settledOnTarget();
+    limited.agent().close();
+  }
+
   @Test
   void aNameThatMayNotSendThisGuest() throws Exception {
     TargetHost choosy =

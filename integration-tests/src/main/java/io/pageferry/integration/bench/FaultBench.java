@@ -40,7 +40,7 @@ final class FaultBench implements Benchmark {
   private static final double GIGABIT_BYTES_A_MILLI = 125_000;
 
   private final boolean quick;
-  private final int runs = 5;
+  private final int runs;
   private final Workplace workplace;
   private final PingPongYardstick pingPong;
   private final MeasuredMigrations plain;
@@ -54,6 +54,7 @@ final class FaultBench implements Benchmark {
       MeasuredMigrations plain,
       MeasuredMigrations encrypted) {
     this.quick = quick;
+    this.runs = quick ? 2 : 5;
     this.workplace = workplace;
     this.pingPong = pingPong;
     this.plain = plain;

@@ -33,7 +33,7 @@ final class WireBench implements Benchmark {
       List.of("--channels", "1", "--bandwidth", "1Gbit");
 
   private final boolean quick;
-  private final int runs = 5;
+  private final int runs;
   private final Workplace workplace;
   private final BareLoopYardstick bareLoop;
   private final MeasuredMigrations plain;
@@ -46,6 +46,7 @@ final class WireBench implements Benchmark {
       MeasuredMigrations plain,
       MeasuredMigrations encrypted) {
     this.quick = quick;
+    this.runs = quick ? 2 : 5;
     this.workplace = workplace;
     this.bareLoop = bareLoop;
     this.plain = plain;
