@@ -4,13 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.pageferry.integration.process.Departure;
 import io.pageferry.integration.process.GuestConsole;
+import io.pageferry.integration.process.JavaCommand;
 import io.pageferry.integration.process.Leftovers;
 import io.pageferry.integration.process.ProcessTable;
+import io.pageferry.integration.process.Program;
 import io.pageferry.integration.process.QemuGuest;
 import io.pageferry.integration.process.QemuGuestSpec;
 import io.pageferry.integration.process.QemuKit;
+import io.pageferry.integration.process.RunningProcess;
 import io.pageferry.integration.process.RunningProcess.Signal;
 import io.pageferry.integration.process.RunningProcess.Terminal;
 import io.pageferry.integration.process.SourceHost;
@@ -20,6 +24,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -125,7 +130,40 @@ final class QemuTest {
   @Test
   void movesByPrecopy() throws Exception {
     JsonNode report = moved("precopy");
+    assertThat(report.path("tracking").asText()).isEqualTo("userfaultfd-wp");
     assertThat(report.path("pages").path("resent").asLong()).isPositive();
+  }
+
+  @Test
+  void movesAheadOfItsPages() throws Exception {
+    JsonNode report = moved("postcopy", "--mode", "postcopy");
+    assertThat(report.path("faults").path("count").asLong()).isPositive();
+  }
+
+  @Test
+  void movesByHybrid() throws Exception {
+    JsonNode report = moved("hybrid", "--mode", "hybrid");
+    assertThat(report.path("tracking").asText()).isEqualTo("userfaultfd-wp");
+  }
+
+  @Test
+  void theDemoMovesItToo() throws Exception {
+    Path json = hosts.workplace().folder().resolve("qemu-demo.json");
+    RunningProcess demo =
+        hosts
+            .workplace()
+            .start(
+                "demo",
+                JavaCommand.of(Program.DEMO, List.of("--guest", "qemu", "--json", json.toString())),
+                Terminal.DETACHED,
+                Map.of());
+    assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isZero();
+    JsonNode report = new ObjectMapper().readTree(Files.readString(json));
+    assertThat(report.path("verified").asBoolean()).isTrue();
+    assertThat(report.path("guestDowntimeMs").asDouble()).isPositive();
+    assertThat(demo.transcript().text())
+        .contains("by the heartbeat on its serial line", "none torn, stale or misplaced")
+        .doesNotContain("Exception");
   }
 
   /** One guest lives through all of it. */
