@@ -1,10 +1,12 @@
 package io.pageferry.guest.attach;
 
+import io.pageferry.guest.linux.ProcessStatus;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.locks.LockSupport;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -23,6 +25,7 @@ final class AttachRehearsal {
   private static final int TIMES = 20;
 
   private static final int NO_DESCRIPTOR = -1;
+  private static final int LIMIT_MILLIS = 500;
   private static boolean done;
 
   private AttachRehearsal() {}
@@ -41,12 +44,21 @@ final class AttachRehearsal {
               new BufferedReader(
                   new InputStreamReader(shell.getInputStream(), StandardCharsets.UTF_8))) {
         int sleeper = Integer.parseInt(String.valueOf(said.readLine()));
+        awaitProgram(sleeper);
+        GuestThreads threads = GuestThreads.of(sleeper);
         for (int i = 0; i < TIMES; i++) {
-          GuestThreads.of(sleeper).close(NO_DESCRIPTOR);
+          threads.close(NO_DESCRIPTOR);
         }
       }
     } catch (IOException | NumberFormatException e) {
       LOG.debug("attaching was not rehearsed", e);
+    }
+  }
+
+  /** Until then it is the shell, whose code goes away under whoever looks at it. */
+  private static void awaitProgram(int sleeper) throws IOException {
+    for (int i = 0; i < LIMIT_MILLIS && !ProcessStatus.of(sleeper).name().equals("sleep"); i++) {
+      LockSupport.parkNanos(1_000_000);
     }
   }
 }

@@ -59,6 +59,9 @@ final class CallInjection implements Runnable {
   private final MemorySegment own = Arena.ofAuto().allocate(CallRegisters.MOST_BYTES, 8);
   private final MemorySegment work = Arena.ofAuto().allocate(CallRegisters.MOST_BYTES, 8);
 
+  /** When the thread certainly ran last. */
+  private long ran;
+
   private @Nullable Outcome outcome;
   private @Nullable IOException failure;
   private @Nullable Throwable defect;
@@ -146,6 +149,7 @@ final class CallInjection implements Runnable {
   private @Nullable Outcome trace() throws IOException {
     TracedThread traced = TracedThread.seize(thread);
     long begun = System.nanoTime();
+    ran = begun;
     traced.interrupt();
     int alternative = 0;
     while (true) {
@@ -184,14 +188,13 @@ final class CallInjection implements Runnable {
         boolean ours = after.asked() || after.stepped() || after.caughtByFilter();
         traced.detach(ours ? 0 : after.signal());
         return new Outcome(
-            result, Duration.ofNanos(System.nanoTime() - begun), after.caughtByFilter());
+            result, Duration.ofNanos(System.nanoTime() - ran), after.caughtByFilter());
       }
     }
   }
 
   /** Waits until it stops because it was asked to; null if it ends or does not stop in time. */
-  private static @Nullable ThreadStop stopped(TracedThread traced, long deadline)
-      throws LinuxException {
+  private @Nullable ThreadStop stopped(TracedThread traced, long deadline) throws LinuxException {
     while (true) {
       ThreadStop stop = await(traced, deadline);
       if (stop == null || stop.ended()) {
@@ -212,18 +215,19 @@ final class CallInjection implements Runnable {
     machine.prepare(work, instruction, call, argument);
     traced.writeRegisters(work.asSlice(0, bytes));
     traced.step();
-    ThreadStop stop = await(traced, Long.MAX_VALUE);
-    return stop == null || stop.ended() ? null : stop;
+    ThreadStop stop = traced.await();
+    return stop.ended() ? null : stop;
   }
 
-  private static @Nullable ThreadStop await(TracedThread traced, long deadline)
-      throws LinuxException {
+  private @Nullable ThreadStop await(TracedThread traced, long deadline) throws LinuxException {
     for (int attempt = 0; ; attempt++) {
+      long asked = System.nanoTime();
       ThreadStop stop = traced.poll();
       if (stop != null) {
         return stop;
       }
-      if (System.nanoTime() - deadline > 0 && deadline != Long.MAX_VALUE) {
+      ran = asked;
+      if (asked - deadline > 0) {
         return null;
       }
       if (attempt < SPIN) {
