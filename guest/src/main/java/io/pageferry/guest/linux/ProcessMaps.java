@@ -56,6 +56,9 @@ public final class ProcessMaps {
       throw new LinuxException(Errno.ESRCH, "read /proc/" + pid + "/maps");
     } catch (java.nio.file.AccessDeniedException e) {
       throw new LinuxException(Errno.EACCES, "read /proc/" + pid + "/maps");
+    } catch (IOException e) {
+      // Opened while it lived: the kernel refuses to read on when its memory is gone.
+      throw new LinuxException(Errno.ESRCH, "read /proc/" + pid + "/maps");
     }
     for (String line : new String(text, StandardCharsets.ISO_8859_1).lines().toList()) {
       if (!sharedOnly || line.startsWith("s ", line.indexOf(' ') + 4)) {
