@@ -58,6 +58,11 @@ public final class TlsContext {
   public SslHandler newHandler(ByteBufAllocator allocator) {
     // No host and port: they would only serve session resumption, which skips the check of the
     // peer's certificate.
+    if (engine == TlsEngineKind.BORINGSSL) {
+      // Made by its context, the handler decrypts all records of a read at once; around an engine
+      // it would take them one by one.
+      return context.newHandler(allocator);
+    }
     return new SslHandler(tuning.apply(context.newEngine(allocator)));
   }
 
