@@ -62,7 +62,8 @@ public final class Bench implements Callable<ExitCode> {
   @Override
   public ExitCode call() throws CommandFailure, InterruptedException {
     Results results = new Results();
-    try (Benchmark bench = start()) {
+    try (FreePageReporting _ = FreePageReporting.suspended();
+        Benchmark bench = start()) {
       bench.run(figure -> figure.contains(only), results);
       if (json != null) {
         ReportFile.writeJson(

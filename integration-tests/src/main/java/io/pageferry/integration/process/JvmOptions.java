@@ -28,7 +28,8 @@ final class JvmOptions {
                   "-XX:MaxDirectMemorySize=8g",
                   "-XX:ReservedCodeCacheSize=48m",
                   "-XX:+CrashOnOutOfMemoryError",
-                  "-XX:-CreateCoredumpOnCrash");
+                  "-XX:-CreateCoredumpOnCrash",
+                  "-Dio.netty.leakDetection.level=disabled");
           case GUEST -> List.of("-Xmx48m");
           case PKI, DOCTOR -> List.of("-Xmx64m", "-XX:TieredStopAtLevel=1");
           case DEMO -> List.of("-Xmx96m");
