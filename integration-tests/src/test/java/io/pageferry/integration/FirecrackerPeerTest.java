@@ -7,7 +7,6 @@ import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.RunningProcess.Signal;
 import io.pageferry.integration.process.RunningProcess.Terminal;
-import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.SystemCommand;
 import io.pageferry.integration.process.TargetHost;
 import java.io.IOException;
@@ -229,16 +228,7 @@ final class FirecrackerPeerTest {
     Journey journey = begin(hosts, killed, guest, "--mode", "postcopy", "--bandwidth", "6MB/s");
     journey.departure().agent().awaitLine("serving", Journey.SERVING, Journey.LIMIT);
     killed.agent().signal(Signal.KILL);
-    killed.agent().awaitExit(Journey.LIMIT);
-    TargetHost target =
-        TargetHost.start(
-                hosts.workplace(),
-                killed.name(),
-                killed.address(),
-                hosts.tls(),
-                Surroundings.USUAL,
-                List.of())
-            .awaitReady();
+    TargetHost target = hosts.restarted(killed);
     journey = journey.to(target);
     assertThat(journey.awaitExit()).describedAs(journey.story()).isZero();
     assertThat(journey.story()).contains("taken up again");

@@ -4,6 +4,7 @@ import io.pageferry.integration.process.PeerSecurity;
 import io.pageferry.integration.process.ProcessTable;
 import io.pageferry.integration.process.RunningProcess;
 import io.pageferry.integration.process.SourceHost;
+import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;
 import io.pageferry.integration.process.TemporaryPki;
 import io.pageferry.integration.process.Workplace;
@@ -149,6 +150,14 @@ final class Hosts implements AutoCloseable {
   /** The target host for mutual TLS. */
   TargetHost target() throws IOException, InterruptedException {
     return target(tls);
+  }
+
+  /** Another target agent in the place of one that was killed: same folders, same address. */
+  TargetHost restarted(TargetHost killed) throws IOException, InterruptedException {
+    killed.agent().awaitExit(Journey.LIMIT);
+    return TargetHost.start(
+            workplace, killed.name(), killed.address(), tls, Surroundings.USUAL, List.of())
+        .awaitReady();
   }
 
   /** A name that no other guest has, of this run or of one beside it. */

@@ -71,17 +71,6 @@ final class InterruptionTest {
     return lasting;
   }
 
-  private static TargetHost restarted(Hosts hosts, TargetHost killed) throws Exception {
-    return TargetHost.start(
-            hosts.workplace(),
-            killed.name(),
-            killed.address(),
-            hosts.tls(),
-            Surroundings.USUAL,
-            List.of())
-        .awaitReady();
-  }
-
   private static SourceHost holding(Hosts hosts, String hold) {
     return hosts.source().in(Surroundings.USUAL.with(HOLD, hold));
   }
@@ -219,7 +208,7 @@ final class InterruptionTest {
     journey.assertSaid("source recover");
     assertThat(journey.guest().isRunning()).describedAs("the guest runs on the source").isFalse();
 
-    TargetHost again = restarted(hosts, target);
+    TargetHost again = hosts.restarted(target);
     DemoGuest there = DemoGuest.arrivedAt(again, journey.guest().spec());
     await("the guest on the target").atMost(Journey.LIMIT).until(there::isRunning);
     run(recover(hosts), 0);

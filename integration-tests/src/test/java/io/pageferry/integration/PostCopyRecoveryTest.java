@@ -62,18 +62,6 @@ final class PostCopyRecoveryTest {
         .awaitReady();
   }
 
-  private static TargetHost restarted(Hosts hosts, TargetHost killed) throws Exception {
-    killed.agent().awaitExit(Journey.LIMIT);
-    return TargetHost.start(
-            hosts.workplace(),
-            killed.name(),
-            killed.address(),
-            hosts.tls(),
-            Surroundings.USUAL,
-            List.of())
-        .awaitReady();
-  }
-
   /** Every page of it has to cross, at its full size. */
   private static DemoGuest guest(Hosts hosts, int mebibytes) throws Exception {
     DemoGuestSpec spec =
@@ -217,7 +205,7 @@ final class PostCopyRecoveryTest {
               TargetHost victim = target;
               awaitDone(
                   relay.after(distance, () -> victim.agent().signal(Signal.KILL)), agent, target);
-              target = restarted(hosts, victim);
+              target = hosts.restarted(victim);
             }
             journey.departure().awaitExit(LONG);
             journey.to(target).assertMoved();
