@@ -197,10 +197,11 @@ final class PeerChannelTest {
         Wire.Ends ends = wire.join()) {
       CollectingListener listener = new CollectingListener();
       listener.failWith(new IOException("no space left on device"));
-      ends.target().listen(listener);
       for (int i = 0; i < 10; i++) {
         ends.source().sendFrame(Wire.frame(i, 100));
       }
+      // Not before: the first of them ends the channel, and the others could not be sent.
+      ends.target().listen(listener);
       await().atMost(Wire.SOON).until(() -> listener.closed() == 1);
       assertThat(listener.cause()).hasMessage("no space left on device");
       assertThat(listener.frames()).isEqualTo(1);
