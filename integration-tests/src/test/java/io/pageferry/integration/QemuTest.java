@@ -178,7 +178,7 @@ final class QemuTest {
       stayed(guest, migrate(spec), 3, MEMORY_MIB / 2 + " MiB", "size");
 
       target.expect(spec.withMachine("pc-i440fx-7.1"));
-      stayed(guest, migrate(spec), 1, "pc-i440fx-7.1");
+      stayed(guest, migrate(spec), 3, "only the target's has machine type pc-i440fx-7.1");
 
       target.expect(spec);
       Departure slow = migrate(spec, "--bandwidth", "10MB/s");

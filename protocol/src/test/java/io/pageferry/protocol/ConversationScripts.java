@@ -108,7 +108,8 @@ final class ConversationScripts {
             List.of(new RegionOffer("ram", 8 * 4096)),
             1,
             false,
-            0));
+            0,
+            List.of("machine type q35")));
     return target(new Accepted(List.of(TOKEN), 0, TOKEN));
   }
 

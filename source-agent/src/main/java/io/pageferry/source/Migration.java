@@ -496,7 +496,8 @@ final class Migration {
         Math.min(settings.dataChannels(), link.limits().maxDataChannels()),
         // In post-copy the guest changes the other image while this one is compared.
         settings.verifyFull() && !isPostcopyPlanned(),
-        settings.downtimeLimit().toNanos() / 1000);
+        settings.downtimeLimit().toNanos() / 1000,
+        Offer.machineOf(guest.machine()));
   }
 
   private boolean isPostcopyPlanned() {

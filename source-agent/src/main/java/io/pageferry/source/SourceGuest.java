@@ -8,6 +8,7 @@ import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestStatus;
 import io.pageferry.guest.control.QemuFitness;
+import io.pageferry.guest.control.QemuMachine;
 import io.pageferry.guest.control.QmpControl;
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.dirty.DigestTracker;
@@ -38,13 +39,16 @@ final class SourceGuest implements AutoCloseable {
   private final GuestDescription description;
   private final GuestImage image;
   private final GuestControl control;
+  private final List<String> machine;
   private @Nullable GuestHandover handover;
   private @Nullable DirtyTracker tracker;
 
-  private SourceGuest(GuestDescription description, GuestImage image, GuestControl control) {
+  private SourceGuest(
+      GuestDescription description, GuestImage image, GuestControl control, List<String> machine) {
     this.description = description;
     this.image = image;
     this.control = control;
+    this.machine = machine;
   }
 
   /**
@@ -69,8 +73,12 @@ final class SourceGuest implements AutoCloseable {
             "guest %s is %s, not running: only a running guest can be moved; nothing was changed"
                 .formatted(description.name(), status.name()));
       }
-      requireMovable(description, image, control);
-      return new SourceGuest(description, image, control);
+      Optional<QemuMachine> machine = control.machine();
+      if (machine.isPresent()) {
+        requireMovable(description, image, machine.get());
+      }
+      return new SourceGuest(
+          description, image, control, machine.map(QemuMachine::parts).orElse(List.of()));
     } catch (GuestControlException e) {
       closeQuietly(control);
       closeQuietly(image);
@@ -88,10 +96,8 @@ final class SourceGuest implements AutoCloseable {
 
   /** A QEMU says itself whether all of its memory is in the described files. */
   private static void requireMovable(
-      GuestDescription description, GuestImage image, GuestControl control)
-      throws GuestControlException, CommandFailure {
-    Optional<String> objection =
-        control.machine().flatMap(machine -> QemuFitness.objection(machine, image.regions()));
+      GuestDescription description, GuestImage image, QemuMachine machine) throws CommandFailure {
+    Optional<String> objection = QemuFitness.objection(machine, image.regions());
     if (objection.isPresent()) {
       throw new CommandFailure(
           ExitCode.REFUSED,
@@ -114,6 +120,11 @@ final class SourceGuest implements AutoCloseable {
 
   GuestControl control() {
     return control;
+  }
+
+  /** What its machine is made of, as {@link QemuMachine#parts}; empty if it does not tell. */
+  List<String> machine() {
+    return machine;
   }
 
   /** Pages of each region. */

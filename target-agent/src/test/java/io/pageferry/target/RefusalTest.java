@@ -111,7 +111,8 @@ class RefusalTest {
                 regions,
                 1,
                 false,
-                0));
+                0,
+                List.of()));
         assertRefused(source.expectAbort(), AbortReason.LAYOUT_MISMATCH, "region");
       }
     }
@@ -169,7 +170,8 @@ class RefusalTest {
               List.of(new RegionOffer("ram", bytes)),
               1,
               false,
-              0));
+              0,
+              List.of()));
       assertRefused(source.expectAbort(), AbortReason.NO_MEMORY, "MiB");
     }
     bench.assertNothingLeft();
@@ -222,7 +224,8 @@ class RefusalTest {
               List.of(new RegionOffer("ram", bytes)),
               1,
               false,
-              0));
+              0,
+              List.of()));
       assertRefused(source.expectAbort(), AbortReason.NO_MEMORY, "MiB");
     }
     bench.assertNothingLeft();

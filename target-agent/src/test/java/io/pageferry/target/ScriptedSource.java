@@ -106,7 +106,8 @@ final class ScriptedSource implements AutoCloseable {
         List.of(new RegionOffer("ram", layout.regions().getFirst().pages() * PageBatch.PAGE_BYTES)),
         channels,
         verifyFull,
-        0);
+        0,
+        List.of());
   }
 
   Offer offerPostCopy(String guest, int channels, MigrationMode mode) {
@@ -118,7 +119,8 @@ final class ScriptedSource implements AutoCloseable {
         List.of(new RegionOffer("ram", layout.regions().getFirst().pages() * PageBatch.PAGE_BYTES)),
         channels,
         false,
-        0);
+        0,
+        List.of());
   }
 
   <T extends Message> T expect(Class<T> type) throws Exception {

@@ -3,6 +3,7 @@ package io.pageferry.guest.control;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * What a QEMU says of the machine that it runs or waits to run.
@@ -25,6 +26,15 @@ public record QemuMachine(
     memory = List.copyOf(memory);
     devices = List.copyOf(devices);
     strangers = List.copyOf(strangers);
+  }
+
+  /**
+   * What must be the same on both hosts for a device state to load, a part a line. QEMU's own
+   * version is not of them: that is what versioned machine types are for.
+   */
+  public List<String> parts() {
+    Stream<String> added = devices.stream().map(device -> "device " + device).sorted();
+    return Stream.concat(Stream.of("machine type " + type), added).toList();
   }
 
   /**

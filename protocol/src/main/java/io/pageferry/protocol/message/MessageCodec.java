@@ -15,6 +15,7 @@ import java.util.UUID;
 public final class MessageCodec {
   private static final int SPAN_BYTES = 2 * Long.BYTES;
   private static final int MIN_REGION_BYTES = Byte.BYTES + Long.BYTES;
+  private static final int MIN_PART_BYTES = 2;
 
   private MessageCodec() {}
 
@@ -52,6 +53,8 @@ public final class MessageCodec {
           text8(region.name(), out);
           out.writeLongLE(region.bytes());
         }
+        out.writeShortLE(m.machine().size());
+        m.machine().forEach(part -> text8(part, out));
       }
       case Accepted m -> {
         byte[] faultToken = m.faultToken();
@@ -248,13 +251,27 @@ public final class MessageCodec {
     long downtimeLimitMicros = in.i64();
     String guest = in.text(in.u8(), Offer.MAX_GUEST_BYTES);
     int count = in.count(in.u16(), Offer.MAX_REGIONS, MIN_REGION_BYTES);
+    Bounds.check("number of regions", count, 1, Offer.MAX_REGIONS);
     List<RegionOffer> regions = new ArrayList<>(count);
     for (int i = 0; i < count; i++) {
       String name = in.text(in.u8(), RegionOffer.MAX_NAME_BYTES);
       regions.add(new RegionOffer(name, in.i64()));
     }
+    int parts = in.count(in.u16(), Offer.MAX_MACHINE_PARTS, MIN_PART_BYTES);
+    List<String> machine = new ArrayList<>(parts);
+    for (int i = 0; i < parts; i++) {
+      machine.add(in.text(in.u8(), Offer.MAX_PART_BYTES));
+    }
     return new Offer(
-        migration, guest, mode, postcopy, regions, dataChannels, verifyFull, downtimeLimitMicros);
+        migration,
+        guest,
+        mode,
+        postcopy,
+        regions,
+        dataChannels,
+        verifyFull,
+        downtimeLimitMicros,
+        machine);
   }
 
   private static Accepted accepted(PayloadReader in) throws ProtocolException {

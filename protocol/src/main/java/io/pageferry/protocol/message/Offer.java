@@ -17,6 +17,10 @@ import java.util.UUID;
  * @param dataChannels how many the source wants, 1 to 16
  * @param verifyFull whether both sides reread their images during the pause
  * @param downtimeLimitMicros what the source's user allows, 0 for unknown
+ * @param machine what the guest's machine is made of, a part a line for people; the target refuses
+ *     a guest of its own that is made of others, because its device state would not load. Up to
+ *     {@value #MAX_MACHINE_PARTS}, each of 1 to {@value #MAX_PART_BYTES} bytes; empty if it is not
+ *     known
  */
 public record Offer(
     UUID migration,
@@ -26,10 +30,13 @@ public record Offer(
     List<RegionOffer> regions,
     int dataChannels,
     boolean verifyFull,
-    long downtimeLimitMicros)
+    long downtimeLimitMicros,
+    List<String> machine)
     implements Message {
   public static final int MAX_GUEST_BYTES = 64;
   public static final int MAX_REGIONS = 1024;
+  public static final int MAX_MACHINE_PARTS = 256;
+  public static final int MAX_PART_BYTES = 255;
 
   public Offer {
     if (migration.equals(Hello.NO_MIGRATION)) {
@@ -44,6 +51,25 @@ public record Offer(
     Bounds.check("number of regions", regions.size(), 1, MAX_REGIONS);
     Bounds.check("number of data channels", dataChannels, 1, Limits.MAX_DATA_CHANNELS);
     Bounds.checkCount("downtime limit", downtimeLimitMicros);
+    machine = List.copyOf(machine);
+    Bounds.check("number of the machine's parts", machine.size(), 0, MAX_MACHINE_PARTS);
+    for (String part : machine) {
+      Bounds.checkText("a machine's part", part, MAX_PART_BYTES);
+      Bounds.check("length of a machine's part", part.length(), 1, MAX_PART_BYTES);
+    }
+  }
+
+  /**
+   * As much of a machine as an offer carries; whoever compares cuts his own in the same way.
+   *
+   * @param parts of any number and length, without control characters
+   */
+  public static List<String> machineOf(List<String> parts) {
+    return parts.stream()
+        .filter(part -> !part.isEmpty())
+        .map(part -> part.substring(0, Math.min(part.length(), MAX_PART_BYTES / 3)))
+        .limit(MAX_MACHINE_PARTS)
+        .toList();
   }
 
   @Override

@@ -142,7 +142,8 @@ public final class ConversationRehearsal {
             List.of(new RegionOffer("ram", PageBatch.PAGE_BYTES)),
             1,
             false,
-            0));
+            0,
+            List.of()));
   }
 
   private void handOver() throws ProtocolException {

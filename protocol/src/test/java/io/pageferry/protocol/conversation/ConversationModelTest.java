@@ -257,7 +257,8 @@ class ConversationModelTest {
               LAYOUT,
               CHANNELS,
               false,
-              0);
+              0,
+              List.of());
       case ACCEPTED -> {
         byte[] token = new byte[Hello.TOKEN_BYTES];
         List<byte[]> tokens = Collections.nCopies(CHANNELS + (int) extra, token);

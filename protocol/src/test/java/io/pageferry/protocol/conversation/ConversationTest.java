@@ -292,7 +292,8 @@ class ConversationTest {
         List.of(new RegionOffer("ram", 1 << 20)),
         2,
         false,
-        0);
+        0,
+        List.of());
   }
 
   private static List<byte[]> tokens() {

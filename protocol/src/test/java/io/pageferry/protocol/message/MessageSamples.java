@@ -53,7 +53,8 @@ final class MessageSamples {
                 List.of(new RegionOffer("ram", 0x20000000L)),
                 4,
                 true,
-                300_000),
+                300_000,
+                List.of("machine type q35")),
             MIGRATION_BYTES
                 + "01" // PRECOPY
                 + "01" // reread both images
@@ -66,7 +67,10 @@ final class MessageSamples {
                 + "0100" // one region
                 + "03"
                 + "72616d" // ram
-                + "0000002000000000"), // 512 MiB
+                + "0000002000000000" // 512 MiB
+                + "0100" // one part of the machine
+                + "10"
+                + "6d616368696e65207479706520713335"), // machine type q35
         new Sample(
             new Accepted(List.of(token(1), token(2)), 12_000),
             "e02e000000000000" + "0200" + "00" + "00" + "01".repeat(32) + "02".repeat(32)),

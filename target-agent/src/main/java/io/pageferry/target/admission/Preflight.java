@@ -75,7 +75,7 @@ public final class Preflight {
         guest.reserve(regionBytes, ahead);
         guest.launch(launchLimit);
       }
-      guest.requireSameMemory();
+      guest.requireSameMachine(offer.machine());
       if (offer.postcopy() != PostcopyWish.NO && both.has(Capabilities.POSTCOPY)) {
         takeFaults(offer, guest);
       }

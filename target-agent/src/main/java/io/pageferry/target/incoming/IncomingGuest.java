@@ -8,7 +8,9 @@ import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestStatus;
+import io.pageferry.guest.control.MachineDifference;
 import io.pageferry.guest.control.QemuFitness;
+import io.pageferry.guest.control.QemuMachine;
 import io.pageferry.guest.control.QmpControl;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
@@ -21,6 +23,7 @@ import io.pageferry.guest.image.ImageException;
 import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.guest.linux.AvailableMemory;
 import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.Offer;
 import io.pageferry.target.MigrationAborted;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -295,17 +298,22 @@ public final class IncomingGuest {
   }
 
   /**
-   * Sees to it that a QEMU waits with the memory that was reserved; after {@link #reserve} and
-   * {@link #launch}.
+   * Sees to it that a QEMU waits with the memory that was reserved, and that its machine is made of
+   * what the source's is; after {@link #reserve} and {@link #launch}.
+   *
+   * @param theirs the parts of the source's machine; empty if it did not tell
    */
-  public void requireSameMemory() throws MigrationAborted {
+  public void requireSameMachine(List<String> theirs) throws MigrationAborted {
     if (description.anonymousMemory()) {
       return;
     }
     List<ImageRegion> images = image().orElseThrow().regions();
     try {
+      Optional<QemuMachine> machine = control().machine();
       Optional<String> objection =
-          control().machine().flatMap(machine -> QemuFitness.objection(machine, images));
+          machine
+              .flatMap(ours -> QemuFitness.objection(ours, images))
+              .or(() -> machine.flatMap(ours -> difference(theirs, ours)));
       if (objection.isPresent()) {
         throw new MigrationAborted(
             AbortReason.LAYOUT_MISMATCH, "on the target, " + objection.get());
@@ -316,6 +324,13 @@ public final class IncomingGuest {
           "the guest on the target cannot be controlled: " + e.getMessage(),
           e);
     }
+  }
+
+  private static Optional<String> difference(List<String> theirs, QemuMachine ours) {
+    List<String> parts = ours.parts();
+    return theirs.isEmpty()
+        ? Optional.empty()
+        : MachineDifference.between(theirs, Offer.machineOf(parts));
   }
 
   /**
