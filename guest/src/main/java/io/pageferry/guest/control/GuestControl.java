@@ -52,6 +52,13 @@ public interface GuestControl extends AutoCloseable {
    */
   void requestHandover(Path socket, HandoverMode mode) throws GuestControlException;
 
+  /**
+   * Has the network cards of a running guest say where they are now, so that switches send them
+   * their frames. Returns at once, and never fails: without it they learn it from the guest's own
+   * frames.
+   */
+  void announce();
+
   /** The machine that QEMU says it runs; empty for any other guest. */
   Optional<QemuMachine> machine() throws GuestControlException;
 

@@ -10,6 +10,8 @@ import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Steers a guest by QMP: the demo guest, or QEMU with its memory in a shared file. QEMU must have
@@ -23,6 +25,8 @@ import org.jspecify.annotations.Nullable;
  * target agent tells the source agent; only then does the guest change hands.
  */
 public final class QmpControl implements GuestControl {
+  private static final Logger LOG = LoggerFactory.getLogger(QmpControl.class);
+
   /**
    * How often the way to the guest and back is gone before it counts: what ran 200 times is
    * compiled.
@@ -141,6 +145,19 @@ public final class QmpControl implements GuestControl {
     arguments.put("path", socket.toAbsolutePath().toString());
     arguments.put("mode", mode.name().toLowerCase(Locale.ROOT).replace('_', '-'));
     client.execute("x-pageferry-handover", arguments, timeout);
+  }
+
+  @Override
+  public void announce() {
+    // QEMU's own defaults. It announces by itself when the device state is loaded, too: but then
+    // the guest does not run here yet, and its first frames from there undo it.
+    ObjectNode arguments = QmpJson.object();
+    arguments.put("initial", 50).put("max", 550).put("rounds", 5).put("step", 100);
+    try {
+      client.execute("announce-self", arguments, timeout);
+    } catch (GuestControlException e) {
+      LOG.debug("announcing the guest", e);
+    }
   }
 
   @Override

@@ -16,7 +16,7 @@ import org.jspecify.annotations.NullMarked;
 /** An acceptor and a connector of this process, joined by real sockets over loopback. */
 @NullMarked
 final class Wire implements AutoCloseable {
-  static final Duration SOON = Duration.ofSeconds(10);
+  static final Duration SOON = Duration.ofSeconds(60);
 
   final PeerAcceptor acceptor;
   final PeerConnector connector;

@@ -61,6 +61,11 @@ final class Activation {
     startMicros = micros(began);
   }
 
+  /** Tells the network where the guest is. */
+  void announce() {
+    control.announce();
+  }
+
   long loadMicros() {
     return loadMicros;
   }

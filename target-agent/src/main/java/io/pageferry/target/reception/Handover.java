@@ -340,6 +340,7 @@ final class Handover {
             activation.loadMicros(),
             (writtenAt - committedAt) / 1_000,
             activation.startMicros()));
+    activation.announce();
     progress.phase("running here");
     noteStarted();
     story.info(

@@ -145,6 +145,7 @@ public final class Sweep {
       }
       if (!status.running()) {
         control.resume();
+        control.announce();
       }
       ledger.update(fields.with(IncomingGuest.STARTED, "true"));
       return new Finding(
