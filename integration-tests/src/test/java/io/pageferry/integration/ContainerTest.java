@@ -1,147 +1,353 @@
 package io.pageferry.integration;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import com.github.dockerjava.api.model.Bind;
 import com.github.dockerjava.api.model.Device;
+import com.github.dockerjava.api.model.Network.Ipam;
 import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
+import io.pageferry.integration.process.RunningProcess;
+import io.pageferry.integration.process.RunningProcess.Terminal;
+import io.pageferry.integration.process.SystemCommand;
 import io.pageferry.integration.process.TemporaryPki;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import org.testcontainers.containers.Container.ExecResult;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.testcontainers.containers.GenericContainer;
 import org.testcontainers.containers.Network;
 import org.testcontainers.containers.wait.strategy.Wait;
 import org.testcontainers.images.builder.ImageFromDockerfile;
 
 /**
- * A guest moves from one container to another, over their own network, with the images of {@code
- * docker/}. The source's container has the narrowest grant that lets the kernel track the guest:
- * the device {@code /dev/userfaultfd}.
+ * Guests move from one container to another, over their own network, with the images of {@code
+ * docker/}. Both containers have the narrowest grant that lets the kernel track a guest's writes
+ * and serve its faults: the device {@code /dev/userfaultfd}.
  */
 @Timeout(value = 10, unit = TimeUnit.MINUTES)
 final class ContainerTest {
   private static final Duration START = Duration.ofMinutes(2);
+  private static final Duration LIMIT = Duration.ofMinutes(3);
+  private static final Duration DEMO = Duration.ofMinutes(9);
   private static final String LAUNCHER = "/opt/pageferry/pageferry";
+  private static final int METRICS = 9420;
+  private static final int FAILED = 1;
+  private static final int REFUSED = 3;
+  private static final AtomicInteger GUESTS = new AtomicInteger();
 
-  @TempDir private Path scratch;
+  /** Fixed, so that a container that is connected again has the address that it had. */
+  private static final String SUBNET = "10.214.77.0/24";
 
-  private final DemoGuestSpec spec = DemoGuestSpec.uniform("demo", "32M", "5MB/s");
+  private static final String TARGET_ADDRESS = "10.214.77.77";
 
-  @Test
-  void aGuestMovesBetweenTwoContainers() throws Exception {
-    Path pki = Files.createDirectory(scratch.resolve("pki"));
-    TemporaryPki.create(pki, "source", "target");
-    Path hosts = Files.createDirectory(scratch.resolve("target"));
-    Files.createDirectory(hosts.resolve("guests"));
-    Path sourceFolder = Files.createDirectories(scratch.resolve("source"));
-    Files.writeString(hosts.resolve("guests/demo.yaml"), description(true));
-    Files.writeString(sourceFolder.resolve("demo.yaml"), description(false));
+  @TempDir private static Path scratch;
 
-    try (ContainerEngine engine = ContainerEngine.running();
-        Network network = Network.newNetwork();
-        GenericContainer<?> target = container("target", engine, network, pki, hosts);
-        GenericContainer<?> source = container("source", engine, network, pki, sourceFolder)) {
-      target
-          .withNetworkAliases("target")
-          .withCommand(
-              "serve",
-              "--listen",
-              "0.0.0.0:7420",
-              "--guests",
-              "/host/guests",
-              "--pki",
-              "/pki",
-              "--name",
-              "target")
-          .waitingFor(Wait.forLogMessage(".*listening on .*", 1).withStartupTimeout(START));
-      // The guest ends when it has moved; were it the container's first process, the agent would
-      // end with it.
-      source
-          .withCommand(
-              "-c", LAUNCHER + " " + String.join(" ", guestCommand(false)) + " & sleep infinity")
-          .withCreateContainerCmdModifier(create -> create.withEntrypoint("bash"))
-          .waitingFor(Wait.forLogMessage(".*answers QMP.*", 1).withStartupTimeout(START));
-      target.start();
-      source.start();
+  private static ContainerEngine engine;
+  private static Network network;
+  private static GenericContainer<?> source;
+  private static GenericContainer<?> target;
 
-      ExecResult moved =
-          source.execInContainer(
-              LAUNCHER,
-              "source",
-              "migrate",
-              "--guest",
-              "/host/demo.yaml",
-              "--to",
-              "target:7420",
-              "--pki",
-              "/pki",
-              "--name",
-              "source",
-              "--verify",
-              "full",
-              "--tracking",
-              "userfaultfd");
-      assertThat(moved.getExitCode())
-          .describedAs(
-              "%s%s%n--- target:%n%s", moved.getStdout(), moved.getStderr(), target.getLogs())
-          .isZero();
-      DemoGuest there = DemoGuest.answeringAt(hosts.resolve("demo.qmp"), spec);
-      assertThat(there.isRunning()).isTrue();
-      JsonNode verification = there.verify();
-      assertThat(verification.path("faultsFound").asLong()).isZero();
-      assertThat(verification.path("pagesVerified").asLong()).isEqualTo(8192);
-      there.quit();
+  @BeforeAll
+  static void start() throws Exception {
+    engine = ContainerEngine.ofTests();
+    network =
+        Network.builder()
+            .createNetworkCmdModifier(
+                create ->
+                    create.withIpam(new Ipam().withConfig(new Ipam.Config().withSubnet(SUBNET))))
+            .build();
+    TemporaryPki.create(Files.createDirectory(scratch.resolve("pki")), "source", "target");
+    TemporaryPki.create(Files.createDirectory(scratch.resolve("other-pki")), "source");
+    // Guests end when they have moved; were one the container's first process, all would end.
+    source =
+        container("source", image("source"))
+            .withCommand("-c", "echo ready; exec sleep infinity")
+            .withCreateContainerCmdModifier(create -> create.withEntrypoint("bash"))
+            .waitingFor(Wait.forLogMessage(".*ready.*", 1).withStartupTimeout(START));
+    target =
+        target("target", image("target"))
+            .withExposedPorts(METRICS)
+            .withCreateContainerCmdModifier(create -> create.withIpv4Address(TARGET_ADDRESS));
+    source.start();
+    target.start();
+  }
+
+  @AfterAll
+  static void stop() {
+    for (AutoCloseable started : Stream.of(source, target, network, engine).toList()) {
+      if (started != null) {
+        try {
+          started.close();
+        } catch (Exception left) {
+          System.out.println("Not removed after the tests with containers: " + left);
+        }
+      }
     }
   }
 
-  private GenericContainer<?> container(
-      String role, ContainerEngine engine, Network network, Path pki, Path host) throws Exception {
+  private static String image(String role) throws Exception {
     ImageFromDockerfile image =
         AgentImage.of(
             role, engine.baseImage(), Files.createDirectory(scratch.resolve(role + "-jars")));
+    return image.get();
+  }
+
+  private static GenericContainer<?> target(String name, String image) throws Exception {
+    return container(name, image)
+        .withCommand(
+            "serve",
+            "--listen",
+            "0.0.0.0:7420",
+            "--guests",
+            "/host/guests",
+            "--pki",
+            "/pki",
+            "--name",
+            "target",
+            "--metrics",
+            "0.0.0.0:" + METRICS)
+        .waitingFor(Wait.forLogMessage(".*listening on .*", 1).withStartupTimeout(START));
+  }
+
+  private static GenericContainer<?> container(String name, String image) throws Exception {
+    Path host = Files.createDirectory(scratch.resolve(name));
+    Files.createDirectory(host.resolve("guests"));
     return new GenericContainer<>(image)
         .withNetwork(network)
+        .withNetworkAliases(name)
+        .withSharedMemorySize(1L << 29)
+        .withEnv("PAGEFERRY_REHEARSE", "no")
         .withCreateContainerCmdModifier(
             create -> {
               // The keys of this test belong to root.
               create.withUser("0:0");
               create
                   .getHostConfig()
-                  .withBinds(Bind.parse(pki + ":/pki:ro"), Bind.parse(host + ":/host"))
+                  .withBinds(
+                      Bind.parse(scratch.resolve("pki") + ":/pki:ro"),
+                      Bind.parse(scratch.resolve("other-pki") + ":/other-pki:ro"),
+                      Bind.parse(host + ":/host"))
                   .withDevices(Device.parse("/dev/userfaultfd"));
             });
   }
 
-  private List<String> guestCommand(boolean incoming) {
-    List<String> arguments = spec.arguments(Path.of("/host"), Path.of("/dev/shm"), incoming);
-    return Stream.concat(Stream.of("guest"), arguments.stream()).toList();
+  private static DemoGuestSpec spec() {
+    return DemoGuestSpec.uniform("guest" + GUESTS.incrementAndGet(), "32M", "5MB/s");
   }
 
-  private String description(boolean target) {
-    String launch =
-        target
-            ? "launch: ['"
-                + LAUNCHER
-                + "', '"
-                + String.join("', '", guestCommand(true))
-                + "']\nlog: /host/demo.log\n"
-            : "afterwards: quit\n";
-    return """
-        name: demo
-        memory:
-          - path: /dev/shm/demo.ram0
-        control: { qmp: /host/demo.qmp, timeout: 20s }
+  private static List<String> guestCommand(DemoGuestSpec spec, boolean incoming) {
+    List<String> arguments = spec.arguments(Path.of("/host"), Path.of("/dev/shm"), incoming);
+    return Stream.concat(Stream.of(LAUNCHER, "guest"), arguments.stream()).toList();
+  }
+
+  /** Starts a guest on the source, and describes it on both sides. */
+  private static DemoGuest startGuest(DemoGuestSpec spec, String targetName) throws Exception {
+    String description =
         """
-        + launch;
+        name: %1$s
+        memory:
+          - path: /dev/shm/%1$s.ram0
+        control: { qmp: /host/%1$s.qmp, timeout: 20s }
+        """
+            .formatted(spec.name());
+    Files.writeString(
+        scratch.resolve("source").resolve(spec.name() + ".yaml"),
+        description + "afterwards: quit\n");
+    Files.writeString(
+        scratch.resolve(targetName).resolve("guests").resolve(spec.name() + ".yaml"),
+        description
+            + "launch: ['%s']%nlog: /host/%s.log%n"
+                .formatted(String.join("', '", guestCommand(spec, true)), spec.name()));
+    List<String> command = new ArrayList<>(List.of("docker", "exec", "-d"));
+    command.add(source.getContainerId());
+    command.addAll(guestCommand(spec, false));
+    SystemCommand.run(command.toArray(String[]::new));
+    DemoGuest guest =
+        DemoGuest.answeringAt(scratch.resolve("source/" + spec.name() + ".qmp"), spec);
+    await("the guest").atMost(START).ignoreExceptions().until(guest::isRunning);
+    return guest;
+  }
+
+  private static RunningProcess migrate(
+      DemoGuestSpec spec, String targetName, String pki, String... options) throws IOException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                "docker",
+                "exec",
+                source.getContainerId(),
+                LAUNCHER,
+                "source",
+                "migrate",
+                "--guest",
+                "/host/" + spec.name() + ".yaml",
+                "--to",
+                targetName + ":7420",
+                "--pki",
+                pki,
+                "--name",
+                "source",
+                "--json",
+                "/host/" + spec.name() + ".json"));
+    command.addAll(List.of(options));
+    return RunningProcess.start("source agent", command, Terminal.DETACHED, Map.of());
+  }
+
+  private static void arrived(DemoGuestSpec spec, RunningProcess agent) throws Exception {
+    assertThat(agent.awaitExit(LIMIT))
+        .describedAs("%s%n--- target:%n%s", agent.transcript().text(), target.getLogs())
+        .isZero();
+    DemoGuest there =
+        DemoGuest.answeringAt(scratch.resolve("target/" + spec.name() + ".qmp"), spec);
+    assertThat(there.isRunning()).isTrue();
+    assertWhole(there);
+    there.quit();
+    assertThat(report(spec).path("outcome").asText()).isEqualTo("completed");
+  }
+
+  private static void assertWhole(DemoGuest guest) throws IOException {
+    JsonNode verification = guest.verify();
+    assertThat(verification.path("faultsFound").asLong()).isZero();
+    assertThat(verification.path("pagesVerified").asLong()).isEqualTo(8192);
+  }
+
+  private static JsonNode report(DemoGuestSpec spec) throws IOException {
+    return new ObjectMapper()
+        .readTree(scratch.resolve("source").resolve(spec.name() + ".json").toFile());
+  }
+
+  private static String metrics() throws Exception {
+    URI address = URI.create("http://localhost:" + target.getMappedPort(METRICS) + "/metrics");
+    try (HttpClient client = HttpClient.newHttpClient()) {
+      return client
+          .send(HttpRequest.newBuilder(address).build(), HttpResponse.BodyHandlers.ofString())
+          .body();
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "precopy, --verify, full",
+    "precopy, --tracking, digest",
+    "postcopy, --push, prepaging",
+    "hybrid, --tracking, userfaultfd",
+    "stop-and-copy, --compress, off"
+  })
+  void aGuestMoves(String mode, String option, String value) throws Exception {
+    DemoGuestSpec spec = spec();
+    startGuest(spec, "target");
+    arrived(spec, migrate(spec, "target", "/pki", "--mode", mode, option, value));
+    JsonNode report = report(spec);
+    assertThat(report.path("mode").asText()).isEqualTo(mode);
+    if (mode.equals("precopy")) {
+      assertThat(report.path("tracking").asText())
+          .isEqualTo(value.equals("digest") ? "digest" : "userfaultfd-wp");
+    }
+    assertThat(metrics()).contains("pageferry_target_migrations_active 0.0");
+  }
+
+  /** The link is away for so long that both sides give up the connection. */
+  @Test
+  void theNetworkIsCutInPostCopyAndHealed() throws Exception {
+    DemoGuestSpec spec = spec().withPattern("random");
+    startGuest(spec, "target");
+    try (RunningProcess agent =
+        migrate(
+            spec,
+            "target",
+            "/pki",
+            "--mode",
+            "postcopy",
+            "--bandwidth",
+            "10MB/s",
+            "--recover-for",
+            "120s")) {
+      agent.awaitLine("serving", Journey.SERVING, LIMIT);
+      SystemCommand.run(
+          "docker", "network", "disconnect", network.getId(), target.getContainerId());
+      agent.awaitLine("cut off", line -> line.contains("The connection was lost"), LIMIT);
+      SystemCommand.run(
+          "docker",
+          "network",
+          "connect",
+          "--alias",
+          "target",
+          "--ip",
+          TARGET_ADDRESS,
+          network.getId(),
+          target.getContainerId());
+      arrived(spec, agent);
+    }
+  }
+
+  @Test
+  void theTargetIsKilledInPreCopy() throws Exception {
+    try (GenericContainer<?> other = target("doomed", target.getDockerImageName())) {
+      other.start();
+      DemoGuestSpec spec = spec().withPattern("random");
+      DemoGuest guest = startGuest(spec, "doomed");
+      try (RunningProcess agent = migrate(spec, "doomed", "/pki", "--bandwidth", "2MB/s")) {
+        agent.awaitLine("moving", line -> line.contains("of memory in 1 region"), LIMIT);
+        SystemCommand.run("docker", "kill", other.getContainerId());
+        assertThat(agent.awaitExit(LIMIT)).describedAs(agent.state()).isEqualTo(FAILED);
+        assertThat(agent.transcript().text()).contains("runs on here");
+      }
+      assertThat(guest.isRunning()).isTrue();
+      assertWhole(guest);
+      guest.quit();
+    }
+  }
+
+  @Test
+  void aCertificateOfAnotherAuthorityIsRefused() throws Exception {
+    DemoGuestSpec spec = spec();
+    DemoGuest guest = startGuest(spec, "target");
+    try (RunningProcess agent = migrate(spec, "target", "/other-pki")) {
+      assertThat(agent.awaitExit(LIMIT)).describedAs(agent.state()).isEqualTo(REFUSED);
+      assertThat(agent.transcript().text()).contains("certificate", "runs on here");
+    }
+    assertThat(guest.isRunning()).isTrue();
+    guest.quit();
+  }
+
+  @Test
+  void theDemoOfCompose() throws Exception {
+    try (RunningProcess demo =
+        RunningProcess.start(
+            "docker/demo",
+            List.of(Path.of("..", "docker", "demo").toString(), "hybrid"),
+            Terminal.DETACHED,
+            Map.of(
+                "PAGEFERRY_BASE_IMAGE",
+                engine.baseImage(),
+                "JAVA_HOME",
+                System.getProperty("java.home")))) {
+      assertThat(demo.awaitExit(DEMO)).describedAs(demo.state()).isZero();
+      assertThat(demo.transcript().text())
+          .contains("the guest runs on beta and has checked its memory", " faults=0 ");
+      assertThat(SystemCommand.run("docker", "ps", "--all", "--format", "{{.Names}}"))
+          .doesNotContain("pageferry-demo");
+    }
   }
 }
