@@ -214,7 +214,7 @@ final class InterruptionTest {
     run(recover(hosts), 0);
     assertThat(there.verify().path("faultsFound").asLong()).isZero();
     await("the guest's end on the source")
-        .atMost(Duration.ofSeconds(10))
+        .atMost(Duration.ofSeconds(60))
         .until(() -> !journey.guest().process().isAlive());
     there.quit();
     again.agent().stop(Duration.ofSeconds(5));

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 final class PostCopyTest {
   private static final int RECOVERABLE = 5;
   private static final String HOLD = "PAGEFERRY_HOLD";
-  private static final Duration ENDED = Duration.ofSeconds(10);
+  private static final Duration ENDED = Duration.ofSeconds(60);
 
   private static DemoGuest guest(Hosts hosts) throws Exception {
     return hosts.source().startGuest(Journey.small(hosts)).awaitReady();

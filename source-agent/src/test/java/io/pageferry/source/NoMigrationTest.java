@@ -14,7 +14,7 @@ import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine;
 
 /** Commands about a migration that there is not are wrong usage. */
-@Timeout(60)
+@Timeout(180)
 class NoMigrationTest {
   private static final String ID = new UUID(4, 2).toString();
 

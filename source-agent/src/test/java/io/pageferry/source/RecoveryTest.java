@@ -32,7 +32,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** What becomes of the copy that an agent left behind when it was killed after the migration. */
 @Timeout(120)
 class RecoveryTest {
-  private static final Duration CONTROL = Duration.ofSeconds(5);
+  private static final Duration CONTROL = Duration.ofSeconds(30);
 
   @TempDir private Path folder;
   private final UUID migration = UUID.randomUUID();

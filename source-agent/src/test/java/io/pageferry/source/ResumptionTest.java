@@ -43,7 +43,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** A guest has moved, and its pages follow from the image of the copy that stays paused here. */
-@Timeout(60)
+@Timeout(180)
 class ResumptionTest {
   private static final int PAGES = 3000;
   private static final Duration LIMIT = Duration.ofSeconds(20);

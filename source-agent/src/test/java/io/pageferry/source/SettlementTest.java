@@ -36,7 +36,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Whose guest it is after a lost confirmation, asked of a target that answers from its ledger. */
-@Timeout(60)
+@Timeout(180)
 class SettlementTest {
   private static final Duration LIMIT = Duration.ofSeconds(3);
 
@@ -82,7 +82,7 @@ class SettlementTest {
     }
     try {
       while (true) {
-        Message message = channel.receive(Duration.ofSeconds(10));
+        Message message = channel.receive(Duration.ofSeconds(60));
         asked.add(message);
         switch (message) {
           case Hello _ ->

@@ -230,7 +230,7 @@ class OwnershipTest {
       assertThat(findings).singleElement().matches(Sweep.Finding::settled);
       assertThat(findings.getFirst().sentence()).contains("has been started");
       assertRuns(true);
-      try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(5))) {
+      try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
         here.pause();
       }
       assertThat(new Sweep(bench.state).run()).as("its user has paused it since").isEmpty();
@@ -249,7 +249,7 @@ class OwnershipTest {
           OwnershipLedger.open(bench.state, LedgerSide.TARGET, source.migration)) {
         ledger.record(LedgerState.TAKEN_OVER);
       }
-      try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(5))) {
+      try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
         here.quit();
       }
       await().atMost(TargetBench.PATIENCE).until(() -> !Files.exists(bench.qmp("alpha")));
@@ -260,7 +260,7 @@ class OwnershipTest {
   }
 
   private void assertRuns(boolean running) throws Exception {
-    try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(5))) {
+    try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
       assertThat(here.status().running()).isEqualTo(running);
     }
   }

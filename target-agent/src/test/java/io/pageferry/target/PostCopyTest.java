@@ -67,7 +67,7 @@ class PostCopyTest {
       assertThat(settled.guestMilliOpsPerSecond()).isPositive();
       bench.awaitIdle();
       assertThat(bench.ledger(source.migration).state()).isEqualTo(LedgerState.COMPLETED);
-      try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(5))) {
+      try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
         await().until(() -> here.ticks().orElseThrow().ticks() > ticksBefore + 100);
         assertGuestIsWhole(here);
       }
@@ -293,7 +293,7 @@ class PostCopyTest {
             () ->
                 bench.ledger(source.migration).state() == LedgerState.COMPLETED
                     && !bench.ledger(source.migration).held());
-    try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(5))) {
+    try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
       assertGuestIsWhole(here);
     }
   }

@@ -61,7 +61,7 @@ class ReceptionTest {
 
       bench.awaitIdle();
       assertThat(bench.ledger(source.migration).state()).isEqualTo(LedgerState.COMPLETED);
-      try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(5))) {
+      try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
         await().until(() -> here.ticks().orElseThrow().ticks() > ticksBefore + 100);
         GuestTicks checked = here.verify(Duration.ofSeconds(20)).orElseThrow();
         assertThat(checked.pagesVerified()).isEqualTo(MEMORY / 4096);
@@ -82,7 +82,7 @@ class ReceptionTest {
       source.control.send(new Goodbye());
       bench.awaitIdle();
       bench.stop();
-      try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(5))) {
+      try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
         assertThat(here.status().running()).isTrue();
       }
     }
@@ -113,7 +113,7 @@ class ReceptionTest {
       source.expect(Started.class);
       source.control.send(new Goodbye());
       bench.awaitIdle();
-      try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(5))) {
+      try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
         assertThat(here.status().running()).isTrue();
         assertThat(here.verify(Duration.ofSeconds(20)).orElseThrow().faultsFound()).isZero();
       }
@@ -146,7 +146,7 @@ class ReceptionTest {
       }
       bench.awaitIdle();
       for (String guest : new String[] {"alpha", "beta"}) {
-        try (QmpControl here = QmpControl.connect(bench.qmp(guest), Duration.ofSeconds(5))) {
+        try (QmpControl here = QmpControl.connect(bench.qmp(guest), Duration.ofSeconds(30))) {
           assertThat(here.status().running()).isTrue();
           assertThat(here.verify(Duration.ofSeconds(20)).orElseThrow().faultsFound()).isZero();
         }

@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * The launcher script as it stands in an image: beside a folder of jars. The JDK is a script that
  * writes down how it was called, and ends as the test wants.
  */
-@Timeout(60)
+@Timeout(180)
 class LauncherTest {
   /** Says what it was called with; as an agent it waits for a signal, unless told how to end. */
   private static final String JAVA =

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What a power cut or a bad disk leaves behind. */
-@Timeout(60)
+@Timeout(180)
 class LedgerContentTest {
   private static final LedgerFields LONG =
       LedgerFields.of("guest", "peer").with("long", "x".repeat(1800));

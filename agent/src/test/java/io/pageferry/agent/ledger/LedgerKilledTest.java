@@ -18,7 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The writer is killed at a random point; what was acknowledged must be there. */
-@Timeout(60)
+@Timeout(180)
 class LedgerKilledTest {
   @TempDir Path state;
 

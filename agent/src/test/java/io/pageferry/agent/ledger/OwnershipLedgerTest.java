@@ -24,7 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-@Timeout(30)
+@Timeout(180)
 class OwnershipLedgerTest {
   private static final LedgerFields FIELDS =
       LedgerFields.of("demo guest", "host:7420")

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-@Timeout(30)
+@Timeout(180)
 class ControlSocketTest {
   @TempDir Path state;
   private final UUID migration = UUID.randomUUID();
@@ -109,7 +109,7 @@ class ControlSocketTest {
           new String[] {"\n", "garbage\n", "{\"command\":[1]}\n", "{}\n", "null\n", "[]\n"}) {
         try (SocketChannel client = connect(socket)) {
           client.write(ByteBuffer.wrap(bad.getBytes(StandardCharsets.UTF_8)));
-          assertThat(new LineChannel(client, Duration.ofSeconds(5)).readLine())
+          assertThat(new LineChannel(client, Duration.ofSeconds(30)).readLine())
               .contains("\"ok\":false");
         }
       }
@@ -119,7 +119,7 @@ class ControlSocketTest {
         assertThatThrownBy(
                 () -> {
                   client.write(ByteBuffer.wrap(endless));
-                  new LineChannel(client, Duration.ofSeconds(5)).readLine();
+                  new LineChannel(client, Duration.ofSeconds(30)).readLine();
                 })
             .isInstanceOf(IOException.class);
       }

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.ResourceLock;
 import org.junit.jupiter.api.parallel.Resources;
 
-@Timeout(60)
+@Timeout(180)
 @ResourceLock(Resources.SYSTEM_OUT)
 class PkiTest {
   @TempDir Path folder;

@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** Device state over sockets of our own, at both ends. */
-@Timeout(60)
+@Timeout(180)
 class DeviceStateExchangeTest {
   private static final Duration LIMIT = Duration.ofSeconds(20);
 

@@ -12,7 +12,7 @@ import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-@Timeout(60)
+@Timeout(180)
 class PrivateFolderTest {
   /** An agent that makes a folder, names it, and waits to be killed. */
   static final class Agent {

@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What is made of QEMU's answers; that these are its answers, the tests with a QEMU show. */
-@Timeout(60)
+@Timeout(180)
 final class QemuInquiryTest {
   private static final Duration LONG = Duration.ofSeconds(20);
 

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is said to a guest; that QEMU and the demo guest take it so, the tests with them show. */
-@Timeout(60)
+@Timeout(180)
 final class QmpControlTest {
   private static final Duration LONG = Duration.ofSeconds(20);
 

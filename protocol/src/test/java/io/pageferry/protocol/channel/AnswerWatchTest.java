@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Timeout;
 
 /** When an event loop may fall asleep. */
 @NullMarked
-@Timeout(60)
+@Timeout(180)
 final class AnswerWatchTest {
   private static final IntSupplier NOTHING = () -> 0;
 

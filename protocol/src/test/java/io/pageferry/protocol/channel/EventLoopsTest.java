@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Timeout;
 
 /** Which channels share a thread. */
 @NullMarked
-@Timeout(60)
+@Timeout(180)
 final class EventLoopsTest {
   /** Control, fault, and 16 data channels. */
   private static final int MOST_CHANNELS = 18;

@@ -39,7 +39,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Peers that are none of ours: a raw socket plays them. */
 @NullMarked
-@Timeout(60)
+@Timeout(180)
 @SuppressWarnings("try") // some tests close a socket in the middle, on purpose
 final class HostilePeerTest {
   private static final Duration SHORT = Duration.ofMillis(400);
@@ -277,7 +277,7 @@ final class HostilePeerTest {
       assertThat(lost)
           .hasMessage("nothing heard from localhost:" + mute.getLocalPort() + " for 0.5 s");
       assertThat(lost.kind()).isEqualTo(Kind.SILENT);
-      assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(5));
+      assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(20));
     }
   }
 

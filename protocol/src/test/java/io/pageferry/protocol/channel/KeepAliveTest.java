@@ -24,7 +24,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 @NullMarked
-@Timeout(60)
+@Timeout(180)
 final class KeepAliveTest {
   private static final TransportSettings QUICK =
       TransportSettings.plaintext().withKeepAlive(Duration.ofMillis(100), Duration.ofMillis(600));

@@ -30,7 +30,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 @NullMarked
-@Timeout(60)
+@Timeout(180)
 final class PeerChannelTest {
   private static final int LARGE = FrameHeader.MAX_PAYLOAD;
 

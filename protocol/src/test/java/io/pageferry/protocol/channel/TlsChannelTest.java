@@ -36,7 +36,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 @NullMarked
-@Timeout(60)
+@Timeout(180)
 final class TlsChannelTest {
   private static final List<TlsEngineKind> ENGINES =
       List.of(TlsEngineKind.BORINGSSL, TlsEngineKind.BOUNCYCASTLE, TlsEngineKind.JDK);
@@ -199,7 +199,7 @@ final class TlsChannelTest {
   private static void converse(Wire wire) throws Exception {
     try (PeerChannel source = wire.connector.connect(wire.address)) {
       source.send(new Progress(1));
-      source.receive(Duration.ofSeconds(10));
+      source.receive(Duration.ofSeconds(60));
     }
   }
 

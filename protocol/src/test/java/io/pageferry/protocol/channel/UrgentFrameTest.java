@@ -39,7 +39,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** What is urgent waits for nothing, and what it might have to wait for stays small. */
 @NullMarked
-@Timeout(60)
+@Timeout(180)
 final class UrgentFrameTest {
   private static final int LARGE = FrameHeader.MAX_PAYLOAD;
   private static final int PAGE = 4096;

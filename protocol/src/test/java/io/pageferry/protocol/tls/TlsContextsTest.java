@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 @NullMarked
-@Timeout(60)
+@Timeout(180)
 final class TlsContextsTest {
   @TempDir Path directory;
   private TestAuthority authority;
