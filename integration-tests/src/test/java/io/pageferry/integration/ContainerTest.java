@@ -137,7 +137,9 @@ final class ContainerTest {
         .withNetwork(network)
         .withNetworkAliases(name)
         .withSharedMemorySize(1L << 29)
+        // Processes that live for seconds: optimizing them costs more than it brings.
         .withEnv("PAGEFERRY_REHEARSE", "no")
+        .withEnv("PAGEFERRY_JAVA_OPTS", "-XX:TieredStopAtLevel=1")
         .withCreateContainerCmdModifier(
             create -> {
               // The keys of this test belong to root.
@@ -249,7 +251,6 @@ final class ContainerTest {
   @ParameterizedTest
   @CsvSource({
     "precopy, --verify, full",
-    "precopy, --tracking, digest",
     "postcopy, --push, prepaging",
     "hybrid, --tracking, userfaultfd",
     "stop-and-copy, --compress, off"
@@ -261,8 +262,7 @@ final class ContainerTest {
     JsonNode report = report(spec);
     assertThat(report.path("mode").asText()).isEqualTo(mode);
     if (mode.equals("precopy")) {
-      assertThat(report.path("tracking").asText())
-          .isEqualTo(value.equals("digest") ? "digest" : "userfaultfd-wp");
+      assertThat(report.path("tracking").asText()).isEqualTo("userfaultfd-wp");
     }
     assertThat(metrics()).contains("pageferry_target_migrations_active 0.0");
   }
