@@ -125,9 +125,10 @@ public final class Attach {
     if (!fresh) {
       throw new AttachException(
           Problem.NOTHING_LEFT,
-          "process %d has no userfaultfd left on its memory, so what is missing of it cannot be"
+          "process %d has no userfaultfd left on its memory, so nothing can be brought to it any"
                   .formatted(pid)
-              + " brought any more");
+              + " more: if it does not run, 'pageferry source recover --force' on the source takes"
+              + " the guest back");
     }
     return inject(regions);
   }
@@ -142,11 +143,9 @@ public final class Attach {
       boolean taken = false;
       try {
         OptionalLong enabled = copy.enabledFeatures();
-        if (enabled.isPresent() && enabled.getAsLong() != features()) {
+        // One that is not enabled yet may be the program's own, which is about to do that.
+        if (enabled.isEmpty() || enabled.getAsLong() != features()) {
           continue;
-        }
-        if (enabled.isEmpty()) {
-          copy.enable(features());
         }
         register(copy, regions);
         taken = true;
@@ -282,7 +281,7 @@ public final class Attach {
         CallInjection.Outcome outcome = GuestThreads.of(pid).close(number);
         LOG.debug("process {}: a thread was held for {} to close", pid, outcome.held());
       }
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) {
       LOG.debug("process {} keeps descriptor {}, which watches nothing", pid, number, e);
     }
   }

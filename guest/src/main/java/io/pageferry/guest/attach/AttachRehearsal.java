@@ -45,7 +45,7 @@ final class AttachRehearsal {
                   new InputStreamReader(shell.getInputStream(), StandardCharsets.UTF_8))) {
         int sleeper = Integer.parseInt(String.valueOf(said.readLine()));
         awaitProgram(sleeper);
-        GuestThreads threads = GuestThreads.of(sleeper);
+        GuestThreads threads = GuestThreads.ofOwn(sleeper);
         for (int i = 0; i < TIMES; i++) {
           threads.close(NO_DESCRIPTOR);
         }

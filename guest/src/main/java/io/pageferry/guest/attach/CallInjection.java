@@ -24,9 +24,10 @@ import org.jspecify.annotations.Nullable;
  * delivered on the thread's own registers, and then all begins anew. A thread of a stopped process
  * makes that one step and is stopped again.
  *
- * <p>From the moment in which the registers are others until they are its own again this waits
- * without limit, and so does the end of this process, unless it is killed: the thread would go on
- * astray.
+ * <p>From the moment in which the registers are others until they are its own again this is not
+ * given up, and the end of this process waits for it, unless it is killed: the thread would go on
+ * astray. A thread that does not take its step, because it is frozen, is stopped and gets them
+ * back.
  *
  * <p>All of it runs on a thread of its own, which ends with it: that lets go of a traced thread
  * that did not stop, as nothing else can.
@@ -34,6 +35,9 @@ import org.jspecify.annotations.Nullable;
 final class CallInjection implements Runnable {
   /** How long a thread may take to stop. */
   static final Duration STOP = Duration.ofSeconds(1);
+
+  /** Behind a call of its own a thread has its trap at once, if there is one. */
+  private static final Duration TRAP = Duration.ofMillis(20);
 
   /** Taken while a thread's registers may be others than its own. */
   private static final Semaphore ASTRAY = new Semaphore(1);
@@ -61,6 +65,9 @@ final class CallInjection implements Runnable {
 
   /** When the thread certainly ran last. */
   private long ran;
+
+  /** Whether the thread has not taken its step in time. */
+  private boolean frozen;
 
   private @Nullable Outcome outcome;
   private @Nullable IOException failure;
@@ -160,7 +167,10 @@ final class CallInjection implements Runnable {
       int bytes = traced.readRegisters(own);
       if (bytes != machine.bytes()) {
         traced.detach(0);
-        throw new AttachException(Problem.OTHER_MACHINE, "it runs 32-bit code");
+        throw new AttachException(
+            Problem.OTHER_MACHINE,
+            "thread %d runs 32-bit code, and only 64-bit programs can be attached to"
+                .formatted(thread));
       }
       while (true) {
         ThreadStop after = step(traced, bytes, alternatives[alternative]);
@@ -169,11 +179,15 @@ final class CallInjection implements Runnable {
         }
         traced.readRegisters(work);
         boolean made = machine.programCounter(work) != instruction;
-        if (!made && after.asked()) {
+        if (!made && after.asked() && !frozen) {
           // All of the process is being stopped; that holds again once this one is let go.
           continue;
         }
         traced.writeRegisters(own.asSlice(0, bytes));
+        if (!made && after.asked()) {
+          traced.detach(0);
+          return null;
+        }
         if (!made) {
           // It has its signal now, as if nothing were, and stops behind that.
           traced.interrupt();
@@ -185,10 +199,13 @@ final class CallInjection implements Runnable {
           alternative++;
           continue;
         }
-        boolean ours = after.asked() || after.stepped() || after.caughtByFilter();
-        traced.detach(ours ? 0 : after.signal());
-        return new Outcome(
-            result, Duration.ofNanos(System.nanoTime() - ran), after.caughtByFilter());
+        Duration held = Duration.ofNanos(System.nanoTime() - ran);
+        if (after.asked() || after.caughtByFilter()) {
+          letGoBehindTrap(traced);
+        } else {
+          traced.detach(after.stepped() ? 0 : after.signal());
+        }
+        return new Outcome(result, held, after.caughtByFilter());
       }
     }
   }
@@ -208,14 +225,46 @@ final class CallInjection implements Runnable {
     }
   }
 
-  /** One instruction, the call; null if the thread has ended. */
+  /**
+   * The thread has made its call, but stands still for another reason than that: the trap of its
+   * step may be waiting for it, and would end the process once nobody traces it. It comes before
+   * any instruction of its own; where it does not, the thread is stopped once more to let it go.
+   */
+  private void letGoBehindTrap(TracedThread traced) throws LinuxException {
+    ThreadStop stop;
+    do {
+      // Each stop of the process comes before the trap.
+      traced.resume(0);
+      stop = await(traced, System.nanoTime() + TRAP.toNanos());
+    } while (stop != null && stop.asked());
+    if (stop == null) {
+      traced.interrupt();
+      stop = stopped(traced, System.nanoTime() + STOP.toNanos());
+    }
+    if (stop != null && !stop.ended()) {
+      traced.detach(stop.asked() || stop.stepped() ? 0 : stop.signal());
+    }
+  }
+
+  /**
+   * One instruction, the call; null if the thread has ended. A thread whose control group is frozen
+   * does not take it: it is asked to stop then.
+   */
   private @Nullable ThreadStop step(TracedThread traced, int bytes, long argument)
       throws LinuxException {
     work.copyFrom(own);
     machine.prepare(work, instruction, call, argument);
     traced.writeRegisters(work.asSlice(0, bytes));
     traced.step();
-    ThreadStop stop = traced.await();
+    long since = ran;
+    ThreadStop stop = await(traced, System.nanoTime() + STOP.toNanos());
+    frozen = stop == null;
+    while (stop == null) {
+      traced.interrupt();
+      stop = await(traced, System.nanoTime() + STOP.toNanos());
+    }
+    // What it ran meanwhile was not its own.
+    ran = since;
     return stop.ended() ? null : stop;
   }
 

@@ -2,6 +2,8 @@ package io.pageferry.guest.attach;
 
 import io.pageferry.guest.attach.AttachException.Problem;
 import io.pageferry.guest.linux.CallRegisters;
+import io.pageferry.guest.linux.Errno;
+import io.pageferry.guest.linux.LinuxException;
 import io.pageferry.guest.linux.ProcessMaps;
 import io.pageferry.guest.linux.ProcessMaps.Mapping;
 import io.pageferry.guest.linux.ProcessStatus;
@@ -32,10 +34,12 @@ final class GuestThreads {
   private final CallRegisters machine = CallRegisters.ofThisMachine();
   private final long instruction;
   private final boolean withFirst;
+  private final boolean filters;
 
-  private GuestThreads(int pid, boolean withFirst) throws IOException {
+  private GuestThreads(int pid, boolean withFirst, boolean filters) throws IOException {
     this.pid = pid;
     this.withFirst = withFirst;
+    this.filters = filters;
     this.instruction = findInstruction();
   }
 
@@ -46,6 +50,18 @@ final class GuestThreads {
    * @throws IOException of another kind if it has ended, or without the right to trace it
    */
   static GuestThreads of(int pid) throws IOException {
+    return of(pid, true);
+  }
+
+  /**
+   * The same of a process that this one has started, and that is to make harmless calls only: in a
+   * container it is under the same filter as this one.
+   */
+  static GuestThreads ofOwn(int pid) throws IOException {
+    return of(pid, false);
+  }
+
+  private static GuestThreads of(int pid, boolean filters) throws IOException {
     ProcessStatus status = ProcessStatus.of(pid);
     if (status.tracer() != 0) {
       throw new AttachException(
@@ -56,7 +72,7 @@ final class GuestThreads {
     if (status.state() == 'Z' || status.state() == 'X') {
       throw new AttachException(Problem.NO_PROCESS, "process " + pid + " has ended");
     }
-    if (status.filtered() != 0) {
+    if (filters && status.filtered() != 0) {
       throw new AttachException(
           Problem.FILTERED,
           "the system calls of process %d are filtered (seccomp), and one that the filter does not"
@@ -66,7 +82,7 @@ final class GuestThreads {
     }
     requireThisMachine(pid);
     // The JVM would take the stop of its child's first thread for the child's end.
-    return new GuestThreads(pid, status.parent() != ProcessHandle.current().pid());
+    return new GuestThreads(pid, status.parent() != ProcessHandle.current().pid(), filters);
   }
 
   private static String nameOf(int pid) {
@@ -146,7 +162,7 @@ final class GuestThreads {
   }
 
   private CallInjection.Outcome call(long number, long... alternatives) throws IOException {
-    List<ThreadChoice> choices = ThreadChoice.of(pid, withFirst);
+    List<ThreadChoice> choices = ThreadChoice.of(pid, withFirst, filters);
     if (choices.isEmpty() && !withFirst) {
       throw new AttachException(
           Problem.NOT_STOPPED,
@@ -154,12 +170,24 @@ final class GuestThreads {
                   .formatted(pid)
               + " that one: start it by another");
     }
+    LinuxException refused = null;
     for (ThreadChoice choice : choices) {
-      CallInjection.Outcome outcome =
-          CallInjection.on(choice.thread(), machine, instruction, number, alternatives);
-      if (outcome != null) {
-        return outcome;
+      try {
+        CallInjection.Outcome outcome =
+            CallInjection.on(choice.thread(), machine, instruction, number, alternatives);
+        if (outcome != null) {
+          return outcome;
+        }
+      } catch (LinuxException e) {
+        if (e.errno() != Errno.EPERM) {
+          throw e;
+        }
+        // Said of a thread that is about to end as well; the next may be another matter.
+        refused = e;
       }
+    }
+    if (refused != null) {
+      throw refused;
     }
     // Says that it has ended, if it has.
     if (ProcessStatus.of(pid).state() == 'Z') {

@@ -3,6 +3,7 @@ package io.pageferry.guest.attach;
 import io.pageferry.guest.linux.LinuxException;
 import io.pageferry.guest.linux.ProcessStatus;
 import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,31 +37,38 @@ record ThreadChoice(int thread, int rank) {
    * The best few, best first; empty if there is none.
    *
    * @param withFirst whether the process's first thread may be chosen
+   * @param filters whether a thread with a filter of system calls is left out
    */
-  static List<ThreadChoice> of(int pid, boolean withFirst) throws IOException {
+  static List<ThreadChoice> of(int pid, boolean withFirst, boolean filters) throws IOException {
     List<ThreadChoice> choices = new ArrayList<>();
     try (DirectoryStream<Path> threads =
         Files.newDirectoryStream(Path.of("/proc/" + pid + "/task"))) {
       for (Path each : threads) {
         int thread = Integer.parseInt(String.valueOf(each.getFileName()));
-        int rank = thread == pid && !withFirst ? -1 : rank(pid, thread, each);
+        int rank = thread == pid && !withFirst ? -1 : rank(pid, thread, each, filters);
         if (rank >= 0) {
           choices.add(new ThreadChoice(thread, thread == pid ? rank + 1 : rank));
         }
       }
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
     }
     choices.sort(Comparator.comparingInt(ThreadChoice::rank));
     return choices.subList(0, Math.min(MOST, choices.size()));
   }
 
-  private static int rank(int pid, int thread, Path folder) throws IOException {
-    char state;
+  private static int rank(int pid, int thread, Path folder, boolean filters) throws IOException {
+    ProcessStatus status;
     try {
-      state = ProcessStatus.ofThread(pid, thread).state();
+      status = ProcessStatus.ofThread(pid, thread);
     } catch (LinuxException e) {
       return -1;
     }
-    return switch (state) {
+    if (filters && status.filtered() != 0) {
+      // Each thread may have a filter of its own, and it could end the process.
+      return -1;
+    }
+    return switch (status.state()) {
       case 'S' -> breaksOff(folder) ? 6 : 0;
       case 'R' -> 2;
       case 'T' -> 4;

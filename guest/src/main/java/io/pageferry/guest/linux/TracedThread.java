@@ -51,12 +51,6 @@ public final class TracedThread {
     return found == 0 ? null : new ThreadStop(status.get(JAVA_INT, 0));
   }
 
-  /** Waits, without limit, until it stands still or has ended. */
-  public ThreadStop await() throws LinuxException {
-    LinuxCalls.check(LinuxCalls.waitpid(thread, status, Abi.WALL), "waitpid " + thread);
-    return new ThreadStop(status.get(JAVA_INT, 0));
-  }
-
   /**
    * Reads its general registers.
    *

@@ -132,6 +132,28 @@ class AttachTest {
     }
   }
 
+  /** The trap of a step that coincides with a stop must not be left behind: it ends a process. */
+  @Test
+  void stopsThatComeMeanwhileDoNoHarm() throws Exception {
+    try (Bystander guest = Bystander.start(program, file, "spin", "sleep");
+        GuestImage image = image()) {
+      String loop = "while kill -STOP %1$d && kill -CONT %1$d; do :; done".formatted(guest.pid());
+      Process stopper = new ProcessBuilder("sh", "-c", loop).inheritIO().start();
+      try {
+        for (int i = 0; i < 100; i++) {
+          letGo(Attach.to(guest.pid(), image, HandoverMode.WRITE_PROTECT));
+        }
+      } finally {
+        stopper.destroyForcibly().waitFor();
+      }
+      guest.signal("CONT");
+      long before = guest.state().rounds();
+      await().until(() -> guest.state().rounds() > before);
+      assertThat(guest.state().faults()).isZero();
+      assertThat(Userfaultfd.heldBy(guest.pid())).isEmpty();
+    }
+  }
+
   @Test
   void writesOfTheProcessAreFound() throws Exception {
     try (Bystander guest = Bystander.start(program, file, "sleep");
