@@ -211,8 +211,8 @@ public final class FaultService implements AutoCloseable {
   }
 
   /**
-   * Ends the watch over the guest's memory and closes the handover: what is not there is zero from
-   * now on.
+   * Ends the watch over the guest's memory: what is not there is zero from now on. To be closed
+   * when that is on disk, because a guest that was attached to keeps nothing to take up again then.
    *
    * @throws IllegalStateException if pages are missing and the guest lives
    */
@@ -222,7 +222,6 @@ public final class FaultService implements AutoCloseable {
     }
     // The reader goes on until nothing new can be queued: who gives pages back waits to be read.
     guest.handover.unregister();
-    close();
   }
 
   /**

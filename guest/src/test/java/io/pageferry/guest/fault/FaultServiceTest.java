@@ -210,6 +210,7 @@ class FaultServiceTest {
           Thread.onSpinWait();
         }
         service.finish();
+        service.close();
         for (CompletableFuture<String> walk : walks) {
           assertThat(walk.get(20, TimeUnit.SECONDS)).as("round " + round).isEqualTo("done");
         }

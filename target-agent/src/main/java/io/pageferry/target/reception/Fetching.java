@@ -284,6 +284,8 @@ final class Fetching {
       guest.removeMissingPages();
     } catch (LedgerException e) {
       LOG.warn("migration {}: {}", migration, e.getMessage());
+    } finally {
+      missing.close();
     }
     FaultStatistics faults = missing.statistics();
     story.info(

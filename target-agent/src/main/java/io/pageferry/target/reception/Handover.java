@@ -340,9 +340,9 @@ final class Handover {
             activation.loadMicros(),
             (writtenAt - committedAt) / 1_000,
             activation.startMicros()));
-    activation.announce();
     progress.phase("running here");
     noteStarted();
+    activation.announce();
     story.info(
         "guest '{}' runs here, {} ms after the source's word{}",
         offer.guest(),

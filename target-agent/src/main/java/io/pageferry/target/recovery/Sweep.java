@@ -145,9 +145,9 @@ public final class Sweep {
       }
       if (!status.running()) {
         control.resume();
-        control.announce();
       }
       ledger.update(fields.with(IncomingGuest.STARTED, "true"));
+      control.announce();
       return new Finding(
           guest
               + (status.running() ? " runs here already" : " was taken over and has been started"),
