@@ -202,7 +202,9 @@ final class QemuTest {
       guest.console().awaitConnected(LIMIT);
       // There is nothing in the file; what QEMU would write goes elsewhere.
       Path image = spec.images(source.imageFolder()).getFirst();
-      assertThat(Files.size(image)).isEqualTo((long) MEMORY_MIB << 20);
+      await("QEMU to make its file")
+          .atMost(LIMIT)
+          .until(() -> Files.exists(image) && Files.size(image) == (long) MEMORY_MIB << 20);
       target.expect(spec);
       Departure departure = migrate(spec);
       assertThat(departure.awaitExit(LIMIT)).describedAs(story(departure)).isEqualTo(3);

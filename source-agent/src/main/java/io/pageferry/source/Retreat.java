@@ -45,7 +45,6 @@ final class Retreat {
   static CommandFailure putBack(
       SourceGuest guest, OwnershipLedger ledger, Verdict verdict, Exception cause) {
     boolean gone = guest.gone();
-    guest.stopTracking();
     boolean paused =
         ledger.current() == LedgerState.PAUSED || ledger.current() == LedgerState.RECLAIMED;
     String state;
@@ -69,6 +68,8 @@ final class Retreat {
     } else {
       state = state(guest);
     }
+    // Not before it runs: letting go of a guest that was attached to may take seconds.
+    guest.stopTracking();
     end(ledger);
     return new CommandFailure(verdict.exit(), verdict.sentence() + "; " + state, cause);
   }

@@ -17,6 +17,7 @@ import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.MigrationMode;
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -232,11 +233,26 @@ class RecoveryTest {
     try (SourceGuest held = SourceGuest.open(GuestDescription.load(description));
         OwnershipLedger ledger = paused(UUID.randomUUID())) {
       signal("STOP");
+      // A thread that runs may go on for a moment, and answer.
+      await().until(this::everyThreadIsStopped);
       CommandFailure failure = retreat(ledger, held);
       assertThat(failure.exit()).isEqualTo(ExitCode.RECOVERABLE);
       assertThat(ledger.current()).isEqualTo(LedgerState.PAUSED);
     } finally {
       signal("CONT");
+    }
+  }
+
+  private boolean everyThreadIsStopped() throws IOException {
+    try (DirectoryStream<Path> threads =
+        Files.newDirectoryStream(Path.of("/proc/" + guest.pid() + "/task"))) {
+      for (Path thread : threads) {
+        String stat = Files.readString(thread.resolve("stat"));
+        if (stat.charAt(stat.lastIndexOf(')') + 2) != 'T') {
+          return false;
+        }
+      }
+      return true;
     }
   }
 

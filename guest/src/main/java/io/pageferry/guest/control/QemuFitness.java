@@ -40,7 +40,8 @@ public final class QemuFitness {
     }
     if (machine.memory().size() != images.size()) {
       return Optional.of(
-          "QEMU has %d memory backends and the guest's description %d memory files"
+          ("QEMU has %d memory backends and the guest's description %d memory files: list each"
+                  + " backend's mem-path under 'memory'")
               .formatted(machine.memory().size(), images.size()));
     }
     return Optional.empty();

@@ -175,13 +175,16 @@ public final class GuestHandover implements AutoCloseable {
 
   @Override
   public void close() {
-    if (traces != null && unregistered && !closed.getAndSet(true) && !guestGone()) {
-      traces.run();
+    try {
+      if (traces != null && unregistered && !closed.getAndSet(true) && !guestGone()) {
+        traces.run();
+      }
+    } finally {
+      userfaultfd.close();
+      if (connection != null) {
+        connection.close();
+      }
+      process.close();
     }
-    userfaultfd.close();
-    if (connection != null) {
-      connection.close();
-    }
-    process.close();
   }
 }
