@@ -156,6 +156,7 @@ final class PostCopyGuestTest {
       moved.land(0, PAGES);
       moved.service.complete().get(60, TimeUnit.SECONDS);
       moved.service.finish();
+      moved.service.close();
       GuestTicks after = moved.to.verify(DemoProcess.LIMIT).orElseThrow();
       assertThat(after.firstFault()).isEmpty();
       assertThat(after.faultsFound()).isZero();
