@@ -28,6 +28,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.NullMarked;
 import org.junit.jupiter.api.Test;
@@ -209,17 +210,22 @@ final class HostilePeerTest {
   }
 
   @Test
-  void strangersBeyondTheLimitDisplaceTheOldest() throws Exception {
+  void strangersBeyondTheLimitDisplaceOneOfThem() throws Exception {
     try (CapturedLog log = new CapturedLog(PeerAcceptor.class);
         Wire wire = new Wire(plain().withMaxHandshakes(2).withTimeouts(SHORT, Wire.SOON), plain());
         Socket first = dial(wire);
         Socket second = dial(wire);
         Socket third = dial(wire)) {
-      assertThat(second.isConnected() && third.isConnected()).isTrue();
-      assertThat(first.getInputStream().read()).isEqualTo(-1);
       await().atMost(Wire.SOON).until(() -> !log.lines().isEmpty());
-      assertThat(log.lines().get(0))
-          .endsWith("made room for another: 2 connections have not said who they are");
+      String line = log.lines().get(0);
+      assertThat(line).endsWith("made room for another: 2 connections have not said who they are");
+      // They come on event loops of their own, so any of the three may be the oldest.
+      Socket displaced =
+          Stream.of(first, second, third)
+              .filter(socket -> line.startsWith("127.0.0.1:" + socket.getLocalPort() + " "))
+              .findAny()
+              .orElseThrow();
+      displaced.getInputStream().transferTo(OutputStream.nullOutputStream());
     }
   }
 
