@@ -10,18 +10,30 @@
  *   ready pages=N            all memory is written
  *   beat N                   the heartbeat, once a period; whoever reads it stamps its arrival
  *   fault page=N WHAT        a page is not what it has to be
+ *   fault network WHAT       it has an address and cannot be on the network
  *   verified pages=N faults=N writes=N    the answer to the line "verify"
+ *
+ * With an address it is on the network as well: whatever a TCP client sends to port 7, it gets back.
  *
  * Settings come from the kernel's command line, which the kernel passes on as the environment:
  * pageferry_working, pageferry_text, pageferry_noise (MiB), pageferry_rate (pages a second),
- * pageferry_beat (microseconds).
+ * pageferry_beat (microseconds), pageferry_address (ADDRESS/PREFIX of the first network card).
  */
+#include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +42,7 @@
 #define WORDS (PAGE / 8)
 #define HEADER 3
 #define FAULTS_SHOWN 10
+#define ECHO_PORT 7
 
 /* Late work is given up beyond this many pages, so that a guest that stood still does not burst. */
 #define MOST_WRITES_AT_ONCE 64
@@ -168,10 +181,110 @@ static void prepare_console(void) {
   fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
 }
 
+static int network_fault(const char *what) {
+  printf("fault network %s: %s\n", what, strerror(errno));
+  return -1;
+}
+
+/* What drives the network card is not built into every kernel. The modules are numbered in the order
+ * in which they need each other. */
+static void load_modules(void) {
+  char path[32];
+  for (int i = 0;; i++) {
+    snprintf(path, sizeof path, "/modules/%d", i);
+    int module = open(path, O_RDONLY | O_CLOEXEC);
+    if (module < 0) {
+      return;
+    }
+    if (syscall(SYS_finit_module, module, "", 0) != 0) {
+      network_fault(path);
+    }
+    close(module);
+  }
+}
+
+static int set_address(int socket, unsigned long request, in_addr_t address) {
+  struct ifreq card = {.ifr_name = "eth0"};
+  struct sockaddr_in value = {.sin_family = AF_INET, .sin_addr.s_addr = address};
+  memcpy(&card.ifr_addr, &value, sizeof value);
+  return ioctl(socket, request, &card);
+}
+
+/* Gives the first network card its address, ADDRESS/PREFIX. */
+static int bring_up(const char *network) {
+  char text[INET_ADDRSTRLEN] = "";
+  unsigned prefix = 24;
+  struct in_addr address;
+  if (sscanf(network, "%15[0-9.]/%u", text, &prefix) < 1 || prefix < 1 || prefix > 32 ||
+      inet_pton(AF_INET, text, &address) != 1) {
+    errno = EINVAL;
+    return network_fault(network);
+  }
+  int socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  struct ifreq card = {.ifr_name = "eth0", .ifr_flags = IFF_UP | IFF_RUNNING};
+  int failed = socket_ < 0 || set_address(socket_, SIOCSIFADDR, address.s_addr) != 0 ||
+               set_address(socket_, SIOCSIFNETMASK, htonl(~0u << (32 - prefix))) != 0 ||
+               ioctl(socket_, SIOCSIFFLAGS, &card) != 0;
+  if (failed) {
+    network_fault("eth0");
+  }
+  close(socket_);
+  return failed ? -1 : 0;
+}
+
+static void echo(int caller) {
+  static char bytes[16384];
+  int yes = 1;
+  setsockopt(caller, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  ssize_t got, put;
+  while ((got = read(caller, bytes, sizeof bytes)) > 0) {
+    for (char *at = bytes; got > 0; at += put, got -= put) {
+      if ((put = write(caller, at, (size_t)got)) < 0) {
+        return;
+      }
+    }
+  }
+}
+
+/* Echoes to each caller in a process of its own. */
+static void serve(int listener) {
+  for (;;) {
+    int caller = accept(listener, NULL, NULL);
+    if (caller >= 0 && fork() == 0) {
+      echo(caller);
+      _exit(0);
+    }
+    close(caller);
+  }
+}
+
+static void join_network(const char *network) {
+  load_modules();
+  if (bring_up(network) != 0) {
+    return;
+  }
+  struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(ECHO_PORT)};
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (listener < 0 || bind(listener, (struct sockaddr *)&any, sizeof any) != 0 ||
+      listen(listener, 8) != 0) {
+    network_fault("listen");
+    return;
+  }
+  signal(SIGCHLD, SIG_IGN);
+  if (fork() == 0) {
+    serve(listener);
+  }
+  close(listener);
+}
+
 int main(void) {
+  const char *network = getenv("pageferry_address");
   uint64_t period = setting("pageferry_beat", 1000) * 1000;
   uint64_t rate = setting("pageferry_rate", 5000);
   prepare_console();
+  if (network) {
+    join_network(network);
+  }
   working_pages = setting("pageferry_working", 32) << 8;
   text_pages = setting("pageferry_text", 32) << 8;
   pages = working_pages + text_pages + (setting("pageferry_noise", 32) << 8);

@@ -115,6 +115,7 @@ final class DemoTest {
     "--push=a-bit,         a-bit",
     "--mode=teleport,      teleport",
     "--guest=qemy,         qemu",
+    "--network,            --guest qemu",
     "--memory=much,        much",
     "--channels=0,         --channels",
     "--no-such-option,     --no-such-option",

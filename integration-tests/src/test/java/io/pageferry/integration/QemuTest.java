@@ -57,7 +57,7 @@ final class QemuTest {
   }
 
   /** A machine without QEMU runs the other tests; where all have to run, that is an error. */
-  private static QemuKit kit(Path folder) throws Exception {
+  static QemuKit kit(Path folder) throws Exception {
     try {
       return QemuKit.prepare(folder);
     } catch (QemuKit.MissingPackages missing) {
@@ -78,6 +78,11 @@ final class QemuTest {
 
   @AfterEach
   void noGuestIsLeft() throws Exception {
+    endGuests(hosts, kit);
+  }
+
+  /** Ends what a test has left running in QEMU, on either host. */
+  static void endGuests(Hosts hosts, QemuKit kit) throws Exception {
     for (ProcessTable.Entry left :
         ProcessTable.mentioning(hosts.workplace().imageFolder().toString())) {
       if (left.command().contains(kit.program().toString())) {
@@ -154,16 +159,44 @@ final class QemuTest {
             .workplace()
             .start(
                 "demo",
-                JavaCommand.of(Program.DEMO, List.of("--guest", "qemu", "--json", json.toString())),
+                JavaCommand.of(
+                    Program.DEMO,
+                    List.of("--guest", "qemu", "--network", "--json", json.toString())),
                 Terminal.DETACHED,
                 Map.of());
     assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isZero();
     JsonNode report = new ObjectMapper().readTree(Files.readString(json));
     assertThat(report.path("verified").asBoolean()).isTrue();
     assertThat(report.path("guestDowntimeMs").asDouble()).isPositive();
+    assertThat(report.path("client").path("lines").asLong()).isPositive();
     assertThat(demo.transcript().text())
-        .contains("by the heartbeat on its serial line", "none torn, stale or misplaced")
+        .contains(
+            "by the heartbeat on its serial line",
+            "none torn, stale or misplaced",
+            "none lost or doubled")
         .doesNotContain("Exception");
+  }
+
+  @Test
+  void theDemoLeavesNoNetworkOnCtrlC() throws Exception {
+    RunningProcess demo =
+        hosts
+            .workplace()
+            .start(
+                "demo",
+                JavaCommand.of(Program.DEMO, List.of("--guest", "qemu", "--network")),
+                Terminal.DETACHED,
+                Map.of());
+    demo.awaitLine("the guest boots", line -> line.startsWith("Starting a Linux guest"), LIMIT);
+    Path namespaces = Path.of("/run/netns");
+    String mark = "pf" + demo.pid() + "-";
+    assertThat(namespaces)
+        .isDirectoryContaining(file -> file.getFileName().toString().startsWith(mark));
+    demo.signal(Signal.INT);
+    assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isEqualTo(4);
+    assertThat(namespaces)
+        .isDirectoryNotContaining(file -> file.getFileName().toString().startsWith(mark));
+    assertThat(ProcessTable.mentioning("pageferry-demo-" + demo.pid() + "-")).isEmpty();
   }
 
   /** One guest lives through all of it. */

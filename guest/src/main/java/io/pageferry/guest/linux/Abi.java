@@ -105,6 +105,9 @@ final class Abi {
   static final long SYS_PIDFD_OPEN = 434;
   static final long SYS_PIDFD_GETFD = 438;
 
+  // sched.h
+  static final int CLONE_NEWNET = 0x40000000;
+
   // linux/userfaultfd.h
   static final long UFFD_API = 0xaa;
   static final int UFFD_USER_MODE_ONLY = 1;

@@ -91,6 +91,7 @@ final class LinuxCalls {
       variadic("ptrace", JAVA_LONG, 1, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG);
   private static final MethodHandle WAITPID =
       call("waitpid", JAVA_INT, JAVA_INT, POINTER, JAVA_INT);
+  private static final MethodHandle SETNS = call("setns", JAVA_INT, JAVA_INT, JAVA_INT);
 
   private LinuxCalls() {}
 
@@ -314,5 +315,9 @@ final class LinuxCalls {
 
   static int waitpid(int thread, MemorySegment status, int options) {
     return (int) attempt(s -> (int) WAITPID.invokeExact(s, thread, status, options));
+  }
+
+  static int setns(int namespace, int kind) {
+    return (int) attempt(s -> (int) SETNS.invokeExact(s, namespace, kind));
   }
 }

@@ -27,6 +27,7 @@ class AbiTest {
       #include <stdio.h>
       #include <fcntl.h>
       #include <poll.h>
+      #include <sched.h>
       #include <unistd.h>
       #include <sys/ioctl.h>
       #include <sys/mman.h>
@@ -73,7 +74,7 @@ class AbiTest {
         C(F_OFD_SETLK); C(F_WRLCK); C(SEEK_DATA); C(SEEK_HOLE);
         C(FALLOC_FL_KEEP_SIZE); C(FALLOC_FL_PUNCH_HOLE);
         N("FLOCK_BYTES", sizeof(struct flock)); O("FLOCK_TYPE", flock, l_type);
-        C(AT_EMPTY_PATH); C(STATX_BASIC_STATS);
+        C(CLONE_NEWNET); C(AT_EMPTY_PATH); C(STATX_BASIC_STATS);
         N("STATX_BYTES", sizeof(struct statx)); O("STATX_BLKSIZE", statx, stx_blksize);
         O("STATX_MODE", statx, stx_mode); O("STATX_INO", statx, stx_ino);
         O("STATX_SIZE", statx, stx_size); O("STATX_BLOCKS", statx, stx_blocks);

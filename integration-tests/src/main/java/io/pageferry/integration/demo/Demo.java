@@ -4,6 +4,7 @@ import io.pageferry.agent.cli.AgentCommandLine;
 import io.pageferry.agent.cli.CommandFailure;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.Version;
+import io.pageferry.integration.process.GuestNetwork;
 import io.pageferry.integration.process.QemuKit;
 import java.io.IOException;
 import java.util.concurrent.Callable;
@@ -38,6 +39,11 @@ public final class Demo implements Callable<Integer> {
     @Nullable String complaint = options.complaint();
     if (complaint != null) {
       throw new CommandFailure(ExitCode.USAGE, complaint);
+    }
+    @Nullable String obstacle = options.network ? GuestNetwork.obstacle().orElse(null) : null;
+    if (obstacle != null) {
+      throw new CommandFailure(
+          ExitCode.REFUSED, "--network cannot be had: " + obstacle + "; nothing was started");
     }
     try (DemoRun run = DemoRun.prepare(options)) {
       return run.move();

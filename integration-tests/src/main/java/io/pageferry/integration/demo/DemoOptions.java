@@ -37,6 +37,13 @@ final class DemoOptions {
   String guest = "jvm";
 
   @Option(
+      names = "--network",
+      description =
+          "With --guest qemu: each host is a network namespace, and a TCP client outside of both"
+              + " talks to the guest throughout. Needs root.")
+  boolean network;
+
+  @Option(
       names = "--memory",
       paramLabel = "SIZE",
       description = "The guest's memory (default: 512M; for qemu 256M).")
@@ -116,6 +123,9 @@ final class DemoOptions {
     if (isQemu() && pattern != null) {
       return "--pattern is for the demo guest; what the guest in QEMU writes is half text, half noise";
     }
+    if (network && !isQemu()) {
+      return "--network is for --guest qemu; the demo guest has no network card";
+    }
     try {
       long least = isQemu() ? (long) QemuGuestSpec.LEAST_MIB << 20 : 1L << 20;
       if (ByteSize.parse(memory()) < least) {
@@ -150,7 +160,7 @@ final class DemoOptions {
     }
     try {
       return new QemuTraveller(
-          Math.toIntExact(ByteSize.parse(memory()) >> 20), BitRate.parse(dirtyRate));
+          Math.toIntExact(ByteSize.parse(memory()) >> 20), BitRate.parse(dirtyRate), network);
     } catch (UnitFormatException complainedOf) {
       throw new IllegalStateException(complainedOf);
     }

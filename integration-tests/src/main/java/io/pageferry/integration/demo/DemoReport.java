@@ -2,6 +2,7 @@ package io.pageferry.integration.demo;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.pageferry.integration.process.Caller;
 import java.util.Locale;
 
 /**
@@ -39,11 +40,33 @@ record DemoReport(ObjectNode json, Testimony testimony) {
     json.withObject("/application").put("afterOpsPerSecond", perSecond);
   }
 
+  /** Adds what a client heard of it. */
+  void noteConversation(Caller.Conversation conversation) {
+    json.putObject("client")
+        .put("lines", conversation.lines())
+        .put("bytes", conversation.bytes())
+        .put("longestPauseMs", conversation.longestPause().toNanos() / 1e6);
+  }
+
   /**
    * What the guest says, in a few lines for people; what the agents say, the source agent has said.
    */
   String text() {
-    return String.join("\n", stoodStill(), dirtyPages(), atWork() + verification()) + "\n";
+    return String.join("\n", stoodStill(), dirtyPages(), client() + atWork() + verification())
+        + "\n";
+  }
+
+  /** Nothing where nobody talked to it; a connection that breaks ends the demo. */
+  private String client() {
+    JsonNode client = json.path("client");
+    return client.isObject()
+        ? String.format(
+            Locale.ROOT,
+            "  the client waited %.1f ms at most for an answer; %,d lines came back, none lost or"
+                + " doubled, on one connection%n",
+            client.path("longestPauseMs").asDouble(),
+            client.path("lines").asLong())
+        : "";
   }
 
   /** Nothing where the guest was not slowed down by missing pages, or does not count. */

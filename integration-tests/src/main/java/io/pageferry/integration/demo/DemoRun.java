@@ -59,7 +59,8 @@ final class DemoRun implements AutoCloseable {
    */
   int move() throws IOException, InterruptedException {
     // The guest fills its memory while the certificates are made and the target agent starts.
-    SourceHost source = SourceHost.create(workplace, "source");
+    Scene scene = guest.scene();
+    SourceHost source = SourceHost.create(workplace, "source", scene.source());
     guest.start(source);
     PeerSecurity security =
         options.plaintext
@@ -70,7 +71,9 @@ final class DemoRun implements AutoCloseable {
         TargetHost.start(
             workplace,
             "target",
+            scene.listen(),
             security,
+            scene.target(),
             options.logging.verbose() ? List.of("--verbose") : List.of());
     say("Starting " + guest.description() + " …");
     TargetHost target = starting.awaitReady();
@@ -103,6 +106,7 @@ final class DemoRun implements AutoCloseable {
     if (result.wasPostcopy()) {
       guest.operationsPerSecondThere().ifPresent(result::noteOperationsAfter);
     }
+    guest.conversation().ifPresent(result::noteConversation);
     if (!options.logging.quiet()) {
       System.out.print(result.text());
     }
@@ -173,12 +177,13 @@ final class DemoRun implements AutoCloseable {
   }
 
   private void clearUp() {
-    guest.close();
     if (options.keep) {
       workplace.stopProcesses();
     } else {
       workplace.close();
     }
+    // Its network goes once nobody is on it.
+    guest.close();
   }
 
   /** Stops and removes what was started and made. */

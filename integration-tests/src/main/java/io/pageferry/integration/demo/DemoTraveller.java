@@ -1,6 +1,7 @@
 package io.pageferry.integration.demo;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.pageferry.integration.process.Caller;
 import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.GuestSpec;
@@ -10,6 +11,7 @@ import io.pageferry.integration.process.TargetHost;
 import java.io.IOException;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
@@ -34,6 +36,11 @@ final class DemoTraveller implements Traveller {
   @Override
   public String description() {
     return "a guest of " + spec.memory() + " that writes " + spec.dirtyRate();
+  }
+
+  @Override
+  public Scene scene() {
+    return Scene.LOOPBACK;
   }
 
   @Override
@@ -87,6 +94,11 @@ final class DemoTraveller implements Traveller {
   public OptionalDouble operationsPerSecondThere() throws IOException, InterruptedException {
     Thread.sleep(OPERATIONS_WINDOW_MILLIS);
     return OptionalDouble.of(there().ticks().path("operationsPerSecond").asDouble());
+  }
+
+  @Override
+  public Optional<Caller.Conversation> conversation() {
+    return Optional.empty();
   }
 
   @Override

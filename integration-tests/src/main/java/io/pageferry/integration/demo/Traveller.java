@@ -1,10 +1,12 @@
 package io.pageferry.integration.demo;
 
+import io.pageferry.integration.process.Caller;
 import io.pageferry.integration.process.GuestSpec;
 import io.pageferry.integration.process.RunningProcess;
 import io.pageferry.integration.process.SourceHost;
 import io.pageferry.integration.process.TargetHost;
 import java.io.IOException;
+import java.util.Optional;
 import java.util.OptionalDouble;
 
 /** A guest that the demo moves, from its start on the source to what it says on the target. */
@@ -14,6 +16,14 @@ interface Traveller extends AutoCloseable {
 
   /** What it is, for people: {@code a guest of 512M that writes 20MB/s}. */
   String description();
+
+  /**
+   * Makes the hosts that it moves between; before all else.
+   *
+   * @throws IOException if that fails
+   * @throws InterruptedException if this thread was interrupted
+   */
+  Scene scene() throws IOException, InterruptedException;
 
   /**
    * Starts it; it may need a while until it runs.
@@ -40,6 +50,9 @@ interface Traveller extends AutoCloseable {
 
   /** What it writes a second on the target by now, where it counts that. */
   OptionalDouble operationsPerSecondThere() throws IOException, InterruptedException;
+
+  /** What a client said to it throughout, where there was one; after {@link #testifyThere}. */
+  Optional<Caller.Conversation> conversation();
 
   /** Ends it on the target. */
   void quitThere() throws IOException;

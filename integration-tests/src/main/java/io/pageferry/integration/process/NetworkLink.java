@@ -3,24 +3,18 @@ package io.pageferry.integration.process;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Two network namespaces with one cable between them, whose rate the kernel limits on the source's
  * side. Needs root, {@code ip} and {@code tc}.
  */
 public final class NetworkLink implements AutoCloseable {
-  private static final AtomicInteger NUMBER = new AtomicInteger();
+  private static final String CABLE = "cable";
 
-  private final String sourceNamespace;
-  private final String targetNamespace;
-  private final String cable;
+  private final HostNamespace source = new HostNamespace();
+  private final HostNamespace target = new HostNamespace();
 
-  private NetworkLink(String name) {
-    this.sourceNamespace = name + "s";
-    this.targetNamespace = name + "t";
-    this.cable = "cable";
-  }
+  private NetworkLink() {}
 
   /**
    * Makes both, and the cable without a limit.
@@ -29,38 +23,18 @@ public final class NetworkLink implements AutoCloseable {
    * @throws InterruptedException if this thread was interrupted
    */
   public static NetworkLink create() throws IOException, InterruptedException {
-    String name = "pf%d-%d".formatted(ProcessHandle.current().pid(), NUMBER.incrementAndGet());
-    NetworkLink link = new NetworkLink(name);
+    NetworkLink link = new NetworkLink();
     try {
-      SystemCommand.run("ip", "netns", "add", link.sourceNamespace);
-      SystemCommand.run("ip", "netns", "add", link.targetNamespace);
-      SystemCommand.run(
-          "ip",
-          "-n",
-          link.sourceNamespace,
-          "link",
-          "add",
-          link.cable,
-          "type",
-          "veth",
-          "peer",
-          "name",
-          link.cable,
-          "netns",
-          link.targetNamespace);
-      link.up(link.sourceNamespace, "10.213.0.1/24");
-      link.up(link.targetNamespace, "10.213.0.2/24");
+      link.source.add();
+      link.target.add();
+      link.source.cable(CABLE, link.target, CABLE);
+      link.source.up(CABLE, "10.213.0.1/24");
+      link.target.up(CABLE, "10.213.0.2/24");
       return link;
     } catch (IOException | InterruptedException failure) {
       link.close();
       throw failure;
     }
-  }
-
-  private void up(String namespace, String address) throws IOException, InterruptedException {
-    SystemCommand.run("ip", "-n", namespace, "address", "add", address, "dev", cable);
-    SystemCommand.run("ip", "-n", namespace, "link", "set", cable, "up");
-    SystemCommand.run("ip", "-n", namespace, "link", "set", "lo", "up");
   }
 
   /**
@@ -87,7 +61,7 @@ public final class NetworkLink implements AutoCloseable {
 
   private void shape(String... discipline) throws IOException, InterruptedException {
     List<String> command =
-        new ArrayList<>(List.of("tc", "-n", sourceNamespace, "qdisc", "replace", "dev", cable));
+        new ArrayList<>(List.of("tc", "-n", source.name(), "qdisc", "replace", "dev", CABLE));
     command.addAll(List.of(discipline));
     SystemCommand.run(command.toArray(String[]::new));
   }
@@ -99,7 +73,7 @@ public final class NetworkLink implements AutoCloseable {
    * @throws InterruptedException if this thread was interrupted
    */
   public void cut() throws IOException, InterruptedException {
-    SystemCommand.run("ip", "-n", sourceNamespace, "link", "set", cable, "down");
+    source.ip("link", "set", CABLE, "down");
   }
 
   /**
@@ -109,7 +83,7 @@ public final class NetworkLink implements AutoCloseable {
    * @throws InterruptedException if this thread was interrupted
    */
   public void mend() throws IOException, InterruptedException {
-    SystemCommand.run("ip", "-n", sourceNamespace, "link", "set", cable, "up");
+    source.up(CABLE);
   }
 
   /**
@@ -120,24 +94,17 @@ public final class NetworkLink implements AutoCloseable {
    */
   public long received() throws IOException, InterruptedException {
     return Long.parseLong(
-        SystemCommand.run(
-                "ip",
-                "netns",
-                "exec",
-                targetNamespace,
-                "cat",
-                "/sys/class/net/" + cable + "/statistics/rx_bytes")
-            .trim());
+        target.run("cat", "/sys/class/net/" + CABLE + "/statistics/rx_bytes").trim());
   }
 
   /** Where the source's agents are to run. */
   public String sourceNamespace() {
-    return sourceNamespace;
+    return source.name();
   }
 
   /** Where the target's agent is to run. */
   public String targetNamespace() {
-    return targetNamespace;
+    return target.name();
   }
 
   /** Where a target listens. */
@@ -147,17 +114,7 @@ public final class NetworkLink implements AutoCloseable {
 
   @Override
   public void close() {
-    delete(sourceNamespace);
-    delete(targetNamespace);
-  }
-
-  private static void delete(String namespace) {
-    try {
-      SystemCommand.run("ip", "netns", "delete", namespace);
-    } catch (IOException missing) {
-      // Making it failed then, which is what the test reports.
-    } catch (InterruptedException interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    source.close();
+    target.close();
   }
 }

@@ -3,7 +3,6 @@ package io.pageferry.integration.process;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,14 +27,19 @@ public final class QemuGuest implements AutoCloseable {
     this.process = process;
   }
 
-  static QemuGuest start(Workplace workplace, QemuGuestSpec spec, Path folder, Path imageFolder)
+  static QemuGuest start(
+      Workplace workplace,
+      QemuGuestSpec spec,
+      Path folder,
+      Path imageFolder,
+      Surroundings surroundings)
       throws IOException {
     RunningProcess process =
         workplace.start(
             "guest " + spec.name(),
-            spec.command(folder, imageFolder, false),
+            surroundings.before(spec.command(folder, imageFolder, false)),
             RunningProcess.Terminal.DETACHED,
-            Map.of());
+            surroundings.environment());
     return new QemuGuest(spec, folder, process);
   }
 

@@ -3,6 +3,7 @@ package io.pageferry.integration.process;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A small Linux guest in QEMU as it is started on both hosts, without KVM, which not every machine
@@ -14,6 +15,9 @@ import java.util.List;
  * @param pagesPerSecond how many pages it writes
  * @param machine its machine type, with a version: both hosts have to agree on it
  * @param memoryOptions what is said of its memory besides where and how much
+ * @param address where it is reached on a {@link GuestNetwork}, ADDRESS/PREFIX, or null for a guest
+ *     without a network card
+ * @param more further options of QEMU
  */
 public record QemuGuestSpec(
     String name,
@@ -21,8 +25,13 @@ public record QemuGuestSpec(
     int memoryMiB,
     long pagesPerSecond,
     String machine,
-    String memoryOptions)
+    String memoryOptions,
+    @Nullable String address,
+    List<String> more)
     implements GuestSpec {
+  /** The hardware address of its network card. */
+  public static final String CARD = "52:54:00:70:66:01";
+
   /** The least memory in which its kernel runs and something is left to write to. */
   public static final int LEAST_MIB = 160;
 
@@ -31,24 +40,47 @@ public record QemuGuestSpec(
 
   private static final int MOST_WORKING_MIB = 64;
 
+  /** A defensive copy. */
+  public QemuGuestSpec {
+    more = List.copyOf(more);
+  }
+
   /** A guest that can be moved. */
   public static QemuGuestSpec of(String name, QemuKit kit, int memoryMiB, long pagesPerSecond) {
-    return new QemuGuestSpec(name, kit, memoryMiB, pagesPerSecond, "pc-i440fx-7.2", "share=on");
+    return new QemuGuestSpec(
+        name, kit, memoryMiB, pagesPerSecond, "pc-i440fx-7.2", "share=on", null, List.of());
   }
 
   /** The same guest with another machine type. */
   public QemuGuestSpec withMachine(String other) {
-    return new QemuGuestSpec(name, kit, memoryMiB, pagesPerSecond, other, memoryOptions);
+    return new QemuGuestSpec(
+        name, kit, memoryMiB, pagesPerSecond, other, memoryOptions, address, more);
   }
 
   /** The same guest with another size of memory. */
   public QemuGuestSpec withMemory(int otherMiB) {
-    return new QemuGuestSpec(name, kit, otherMiB, pagesPerSecond, machine, memoryOptions);
+    return new QemuGuestSpec(
+        name, kit, otherMiB, pagesPerSecond, machine, memoryOptions, address, more);
   }
 
   /** The same guest with memory of another kind. */
   public QemuGuestSpec withMemoryOptions(String other) {
-    return new QemuGuestSpec(name, kit, memoryMiB, pagesPerSecond, machine, other);
+    return new QemuGuestSpec(name, kit, memoryMiB, pagesPerSecond, machine, other, address, more);
+  }
+
+  /**
+   * The same guest with a network card; its kit must be one {@linkplain QemuKit#withNetwork for
+   * it}.
+   */
+  public QemuGuestSpec withAddress(String other) {
+    return new QemuGuestSpec(
+        name, kit, memoryMiB, pagesPerSecond, machine, memoryOptions, other, more);
+  }
+
+  /** The same guest with further options of QEMU. */
+  public QemuGuestSpec with(String... options) {
+    return new QemuGuestSpec(
+        name, kit, memoryMiB, pagesPerSecond, machine, memoryOptions, address, List.of(options));
   }
 
   @Override
@@ -82,6 +114,16 @@ public record QemuGuestSpec(
             "socket,id=console,server=on,wait=off,path=" + console(folder),
             "-serial",
             "chardev:console"));
+    if (address != null) {
+      // vhost would have the kernel write the guest's memory, where nobody can follow.
+      command.addAll(
+          List.of(
+              "-netdev",
+              "tap,id=net,vhost=off,script=no,downscript=no,ifname=" + GuestNetwork.TAP,
+              "-device",
+              "virtio-net-pci,netdev=net,romfile=,mac=" + CARD));
+    }
+    command.addAll(more);
     command.addAll(List.of("-qmp", "unix:" + qmp(folder) + ",server=on,wait=off"));
     if (incoming) {
       command.addAll(List.of("-S", "-incoming", "defer"));
@@ -95,6 +137,8 @@ public record QemuGuestSpec(
     int text = (free - working) / 2;
     return "console=ttyS0 quiet loglevel=0 pageferry_working=%d pageferry_text=%d pageferry_noise=%d"
             .formatted(working, text, free - working - text)
-        + " pageferry_rate=%d".formatted(pagesPerSecond);
+        + " pageferry_rate=%d".formatted(pagesPerSecond)
+        // With IPv6 it would say something of its own every now and then.
+        + (address == null ? "" : " ipv6.disable=1 pageferry_address=" + address);
   }
 }

@@ -73,6 +73,18 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
     return new QemuKit(program.orElseThrow(), kernel.orElseThrow(), initramfs);
   }
 
+  /**
+   * The same with an initramfs whose guest can have a network card.
+   *
+   * @throws IOException if the kernel's modules are not where they belong
+   * @throws InterruptedException if this thread was interrupted
+   */
+  public QemuKit withNetwork() throws IOException, InterruptedException {
+    Path other = initramfs.resolveSibling("initramfs-network");
+    SystemCommand.run(checkout().resolve(BUILD).toString(), other.toString(), kernel.toString());
+    return new QemuKit(program, kernel, other);
+  }
+
   private static Optional<Path> onPath(String program) {
     @Nullable String path = System.getenv("PATH");
     return Stream.of((path == null ? "" : path).split(File.pathSeparator))

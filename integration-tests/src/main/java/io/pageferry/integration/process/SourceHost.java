@@ -37,7 +37,8 @@ public final class SourceHost {
    *
    * @param workplace where
    * @param name of the folders
-   * @param surroundings where its agents run; guests run as this process does
+   * @param surroundings where its agents and guests in QEMU run; demo guests run as this process
+   *     does
    * @throws IOException if that fails
    */
   public static SourceHost create(Workplace workplace, String name, Surroundings surroundings)
@@ -61,12 +62,13 @@ public final class SourceHost {
   }
 
   /**
-   * Starts a guest in QEMU; {@link QemuGuest#awaitReady} says when it runs.
+   * Starts a guest in QEMU, where this host's agents run: it has this host's network. {@link
+   * QemuGuest#awaitReady} says when it runs.
    *
    * @throws IOException if it cannot be started
    */
   public QemuGuest startGuest(QemuGuestSpec spec) throws IOException {
-    return QemuGuest.start(workplace, spec, folder, imageFolder);
+    return QemuGuest.start(workplace, spec, folder, imageFolder, surroundings);
   }
 
   /**
