@@ -1,0 +1,226 @@
+package io.pageferry.integration;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.pageferry.integration.process.Departure;
+import io.pageferry.integration.process.Leftovers;
+import io.pageferry.integration.process.ProcessTable;
+import io.pageferry.integration.process.QemuGuest;
+import io.pageferry.integration.process.QemuGuestSpec;
+import io.pageferry.integration.process.QemuKit;
+import io.pageferry.integration.process.RunningProcess;
+import io.pageferry.integration.process.RunningProcess.Signal;
+import io.pageferry.integration.process.RunningProcess.Terminal;
+import io.pageferry.integration.process.SourceHost;
+import io.pageferry.integration.process.Surroundings;
+import io.pageferry.integration.process.TargetHost;
+import io.pageferry.integration.process.Transcript;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/**
+ * QEMU is killed on either side, at each moment of a migration: where the guest's memory is whole
+ * on one side, the guest goes on there, and elsewhere it is said where it ended. The moments are
+ * hit by making the source agent wait there ({@code PAGEFERRY_HOLD}).
+ */
+@ExtendWith(Hosts.Shared.class)
+@Timeout(600)
+final class QemuKilledTest {
+  private static final int MEMORY_MIB = 192;
+  private static final Duration LIMIT = Duration.ofMinutes(2);
+  private static final int FAILED = 1;
+  private static final int REFUSED = 3;
+  private static final int RECOVERABLE = 5;
+  private static final String HOLD = "PAGEFERRY_HOLD";
+  private static final String A_WHILE = ":1500";
+
+  private record Moment(String mode, String phase) {}
+
+  private static QemuKit kit;
+
+  private Hosts hosts;
+  private SourceHost source;
+  private TargetHost target;
+
+  @BeforeAll
+  static void prepare(Hosts hosts) throws Exception {
+    kit = QemuTest.kit(hosts.workplace().subfolder("qemu-killed"));
+  }
+
+  @BeforeEach
+  void remember(Hosts shared) throws Exception {
+    hosts = shared;
+    source = shared.source();
+    target = shared.target();
+  }
+
+  @AfterEach
+  void noGuestIsLeft() throws Exception {
+    QemuTest.endGuests(hosts, kit);
+  }
+
+  private QemuGuestSpec spec() {
+    return QemuGuestSpec.of(hosts.guestName(), kit, MEMORY_MIB, 1000);
+  }
+
+  /** A guest that is still booting: who ends up with it does not depend on what it does. */
+  private QemuGuest booting() throws Exception {
+    QemuGuest guest = source.startGuest(spec());
+    guest.console().awaitConnected(LIMIT);
+    Path image = guest.spec().images(source.imageFolder()).getFirst();
+    await("QEMU to make its file")
+        .atMost(LIMIT)
+        .until(() -> Files.exists(image) && Files.size(image) == (long) MEMORY_MIB << 20);
+    return guest;
+  }
+
+  private Departure migrate(SourceHost from, TargetHost to, QemuGuestSpec spec, String... options)
+      throws IOException {
+    return from.migrate(spec, to.address(), hosts.tls(), null, List.of(options), Terminal.DETACHED);
+  }
+
+  /** Begins to move a guest, and has the source agent wait at that moment. */
+  private Departure migrateUntil(String phase, QemuGuestSpec spec, String... options)
+      throws Exception {
+    Departure departure =
+        migrate(source.in(Surroundings.USUAL.with(HOLD, phase + A_WHILE)), target, spec, options);
+    departure.agent().awaitLine(phase, line -> line.equals("holding at " + phase), LIMIT);
+    return departure;
+  }
+
+  private static void killOn(TargetHost host, QemuGuestSpec spec) throws IOException {
+    List<ProcessTable.Entry> found =
+        ProcessTable.mentioning(spec.images(host.imageFolder()).getFirst().toString());
+    assertThat(found).hasSize(1);
+    ProcessHandle.of(found.getFirst().pid()).ifPresent(ProcessHandle::destroyForcibly);
+  }
+
+  private void ended(Departure departure, int exit, String... said) throws Exception {
+    assertThat(departure.awaitExit(LIMIT)).describedAs(story(departure)).isEqualTo(exit);
+    assertThat(sentences(departure)).describedAs(story(departure)).hasSize(1);
+    assertThat(sentences(departure).getFirst()).contains(said);
+  }
+
+  private void settledOnTarget(QemuGuestSpec spec) {
+    await("a tidy target")
+        .atMost(LIMIT)
+        .untilAsserted(() -> assertThat(Leftovers.onTarget(target, spec)).isEmpty());
+  }
+
+  private static List<String> sentences(Departure departure) {
+    return departure.agent().transcript().lines(Transcript.Stream.ERR).stream()
+        .filter(line -> line.startsWith("pageferry: "))
+        .toList();
+  }
+
+  private String story(Departure departure) {
+    return departure.agent().transcript().text()
+        + "--- target:\n"
+        + target.agent().transcript().text();
+  }
+
+  /** One guest lives through all of it. */
+  @Test
+  void theGuestOutlivesTheQemuThatItDoesNotRunIn() throws Exception {
+    try (QemuGuest here = source.startGuest(spec())) {
+      final long pages = here.awaitReady();
+      QemuGuestSpec spec = here.spec();
+      target.expect(spec);
+
+      Mount.tmpfs(target.imageFolder(), "64m");
+      try {
+        ended(migrate(source, target, spec), REFUSED, "space", "runs on here");
+        assertThat(Leftovers.onTarget(target, spec)).isEmpty();
+      } finally {
+        Mount.remove(target.imageFolder());
+      }
+
+      for (Moment moment :
+          List.of(
+              new Moment("postcopy", "paused"),
+              new Moment("postcopy", "prepared"),
+              new Moment("precopy", "handed-over"))) {
+        Departure departure = migrateUntil(moment.phase, spec, "--mode", moment.mode);
+        killOn(target, spec);
+        ended(departure, FAILED, "runs on here");
+        here.console().awaitNextBeat(LIMIT);
+        settledOnTarget(spec);
+      }
+
+      forcedBack(here);
+      assertThat(here.verify().faults()).isZero();
+
+      // What is still to be sent is in the file, which stays when QEMU ends.
+      try (QemuGuest there = QemuGuest.expectedAt(target, spec)) {
+        Departure departure =
+            migrate(source, target, spec, "--mode", "postcopy", "--bandwidth", "40MB/s");
+        departure.agent().awaitLine("serving", Journey.SERVING, LIMIT);
+        here.process().signal(Signal.KILL);
+        assertThat(departure.awaitExit(LIMIT)).describedAs(story(departure)).isZero();
+        assertThat(departure.report().path("verified").asBoolean()).isTrue();
+        assertThat(there.verify())
+            .satisfies(found -> assertThat(found.faults()).isZero())
+            .satisfies(found -> assertThat(found.pages()).isEqualTo(pages));
+        there.quit();
+      }
+    }
+  }
+
+  /** Nobody but a user can know that a guest that was taken over has never run there. */
+  private void forcedBack(QemuGuest here) throws Exception {
+    QemuGuestSpec spec = here.spec();
+    TargetHost other =
+        TargetHost.start(
+                hosts.workplace(),
+                "forced",
+                "127.0.0.1:0",
+                hosts.tls(),
+                Surroundings.USUAL.with(HOLD, "taken-over" + A_WHILE),
+                List.of())
+            .awaitReady();
+    other.expect(spec);
+    Departure departure = migrate(source, other, spec, "--settle-for", "1s");
+    other.agent().awaitLine("taken over", line -> line.equals("holding at taken-over"), LIMIT);
+    killOn(other, spec);
+    ended(departure, RECOVERABLE, "paused", "source recover");
+    assertThat(here.isRunning()).isFalse();
+    RunningProcess recovery =
+        source.command(
+            List.of("recover", "--force", "--state", source.state().toString()), Terminal.DETACHED);
+    assertThat(recovery.awaitExit(LIMIT)).describedAs(recovery.state()).isZero();
+    here.console().awaitNextBeat(LIMIT);
+    other.agent().close();
+  }
+
+  @Test
+  void theGuestEndsWithItsQemuBeforeItsStateIsSaved() throws Exception {
+    try (QemuGuest guest = booting()) {
+      target.expect(guest.spec());
+      Departure departure = migrateUntil("paused", guest.spec());
+      guest.process().signal(Signal.KILL);
+      ended(departure, FAILED, "guest ended");
+      settledOnTarget(guest.spec());
+    }
+  }
+
+  @Test
+  void theGuestEndsWithTheQemuThatItRunsInWhilePagesAreMissing() throws Exception {
+    try (QemuGuest guest = booting()) {
+      target.expect(guest.spec());
+      Departure departure = migrateUntil("serving", guest.spec(), "--mode", "postcopy");
+      killOn(target, guest.spec());
+      ended(departure, FAILED, "ended", "target");
+      settledOnTarget(guest.spec());
+    }
+  }
+}
