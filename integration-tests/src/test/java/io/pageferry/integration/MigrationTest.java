@@ -145,7 +145,10 @@ final class MigrationTest {
     JsonNode pages = report.path("pages");
     assertThat(pages.path("sent").asLong())
         .isEqualTo(
-            pages.path("zero").asLong() + pages.path("raw").asLong() + pages.path("lz4").asLong());
+            pages.path("zero").asLong()
+                + pages.path("raw").asLong()
+                + pages.path("lz4").asLong()
+                + pages.path("delta").asLong());
     assertThat(pages.path("sent").asLong() - pages.path("resent").asLong())
         .isEqualTo(pages.path("total").asLong());
     long inRounds = 0;

@@ -24,6 +24,7 @@ import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.protocol.page.PageDecoder;
 import io.pageferry.protocol.page.PageSink;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -124,7 +125,7 @@ class WireFuzzTest {
       out.writeIntLE(random.nextInt(3)).writeShortLE(random.nextInt(3)).writeShortLE(runs);
       long first = 0;
       for (int run = 0; run < runs; run++) {
-        int encoding = random.nextInt(5);
+        int encoding = random.nextInt(6);
         int count = random.nextInt(4);
         int length =
             switch (encoding) {
@@ -250,6 +251,14 @@ class WireFuzzTest {
     @Override
     public void zero(int round, int region, long firstPage, long count) {
       check(round, region, firstPage, count);
+    }
+
+    @Override
+    public void bases(int round, int region, long firstPage, ByteBuffer into) {
+      check(round, region, firstPage, into.remaining() / 4096);
+      while (into.hasRemaining()) {
+        into.putLong(firstPage);
+      }
     }
 
     @Override

@@ -27,6 +27,9 @@ final class Convergence implements RoundRule {
   /** Bytes over which the link's bandwidth is judged; less is mostly waiting for replies. */
   private static final long MEANINGFUL_BYTES = 4L << 20;
 
+  /** Pages over which their size on the wire is judged; fewer are mostly headers. */
+  private static final long MEANINGFUL_PAGES = 256;
+
   /**
    * @param maxRounds rounds while the guest runs, at least 1
    * @param maxSentRatio bytes on the wire as a multiple of the guest's memory
@@ -126,10 +129,16 @@ final class Convergence implements RoundRule {
     return new Decision(Verdict.NEXT_ROUND, "another round pays", expected);
   }
 
+  /**
+   * Bandwidth is a matter of the link and learnt from what keeps it busy; bytes a page are one of
+   * what is sent, and pages that are sent again take fewer of them than those of the first round.
+   */
   private void learn(Round round) {
     if (round.wireBytes() >= MEANINGFUL_BYTES || bytesPerNano == 0) {
       bytesPerNano = (double) round.wireBytes() / Math.max(1, round.nanos());
-      bytesPerPage = round.pages() == 0 ? 4096 : (double) round.wireBytes() / round.pages();
+    }
+    if (round.pages() >= MEANINGFUL_PAGES) {
+      bytesPerPage = (double) round.wireBytes() / round.pages();
     }
   }
 

@@ -6,6 +6,7 @@ import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LogOutput;
 import io.pageferry.agent.cli.LoggingOptions;
 import io.pageferry.agent.cli.RateConverter;
+import io.pageferry.agent.cli.SizeConverter;
 import io.pageferry.agent.cli.StateOptions;
 import io.pageferry.agent.cli.TimeSpanConverter;
 import io.pageferry.agent.cli.TlsOptions;
@@ -158,6 +159,24 @@ final class MigrateCommand implements Callable<ExitCode> {
   private Compress compress = Compress.AUTO;
 
   @Option(
+      names = "--delta",
+      paramLabel = "HOW",
+      defaultValue = "auto",
+      description =
+          "auto: pages that are sent again go as the difference from what the target has, where the"
+              + " link is slow enough for that to pay; off (default: ${DEFAULT-VALUE}).")
+  private Delta delta = Delta.AUTO;
+
+  @Option(
+      names = "--delta-cache",
+      paramLabel = "SIZE",
+      converter = SizeConverter.class,
+      description =
+          "How much memory may be taken for pages as the target has them, which deltas need"
+              + " (default: an eighth of the guest's, at most 256M).")
+  private @Nullable Long deltaCache;
+
+  @Option(
       names = "--tracking",
       paramLabel = "HOW",
       defaultValue = "auto",
@@ -224,6 +243,12 @@ final class MigrateCommand implements Callable<ExitCode> {
 
   /** Whether LZ4 is tried. */
   enum Compress {
+    AUTO,
+    OFF
+  }
+
+  /** Whether deltas are made. */
+  enum Delta {
     AUTO,
     OFF
   }
@@ -297,6 +322,9 @@ final class MigrateCommand implements Callable<ExitCode> {
     check(maxRounds >= 1, "--max-rounds takes 1 or more");
     check(maxSent >= 1, "--max-sent takes 1 or more");
     check(dirtyThreshold >= 0, "--dirty-threshold takes 0 or more");
+    check(
+        deltaCache == null || deltaCache >= 4096,
+        "--delta-cache takes 4K or more; --delta off makes none");
     check(bandwidth == null || bandwidth > 0, "--bandwidth takes a rate above 0");
     return new MigrationSettings(
         guest,
@@ -315,11 +343,19 @@ final class MigrateCommand implements Callable<ExitCode> {
         maxSent,
         dirtyThreshold,
         compress == Compress.AUTO,
+        deltaCache(),
         tracking,
         verify == Verify.FULL,
         settleFor,
         recoverFor,
         state.directory());
+  }
+
+  private long deltaCache() {
+    if (delta == Delta.OFF) {
+      return 0;
+    }
+    return deltaCache == null ? MigrationSettings.DELTA_CACHE_BY_MEMORY : deltaCache;
   }
 
   private void check(boolean holds, String sentence) {

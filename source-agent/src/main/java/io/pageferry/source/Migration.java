@@ -24,6 +24,7 @@ import io.pageferry.protocol.channel.PeerIdentity;
 import io.pageferry.protocol.channel.PeerLostException;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Accepted;
+import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.MigrationMode;
@@ -31,6 +32,7 @@ import io.pageferry.protocol.message.Offer;
 import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.protocol.message.Settled;
+import io.pageferry.protocol.page.BaseCache;
 import io.pageferry.protocol.page.Digest;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageRehearsal;
@@ -263,7 +265,14 @@ final class Migration {
     Pacer pacer = new Pacer(settings.bandwidth());
     try (RoundSender rounds =
         new RoundSender(
-            link, guest.image(), guest::gone, sent, pacer, settings.compress(), progress)) {
+            link,
+            guest.image(),
+            guest::gone,
+            sent,
+            pacer,
+            settings.compress(),
+            bases(guest, link),
+            progress)) {
       Course course =
           new Course(
               guest,
@@ -284,6 +293,19 @@ final class Migration {
       cost.remember(parts.fixedNanos());
       link.send(new Goodbye());
     }
+  }
+
+  /** Where pages that are sent again find what the target has of them; null for no deltas. */
+  private @Nullable BaseCache bases(SourceGuest guest, TargetLink link) {
+    boolean again =
+        settings.mode() == MigrationMode.PRECOPY || settings.mode() == MigrationMode.HYBRID;
+    long bytes = settings.deltaCacheBytes(guest.memoryBytes());
+    if (!again || bytes == 0 || !link.has(Capabilities.DELTA)) {
+      return null;
+    }
+    BaseCache bases = new BaseCache(ImageReread.layout(guest.image().regions()), bytes);
+    journal.deltaCache(bases.bytes());
+    return bases;
   }
 
   /**

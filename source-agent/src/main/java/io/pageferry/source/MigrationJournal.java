@@ -29,6 +29,7 @@ final class MigrationJournal {
   private long memoryBytes;
   private long precopyBegin;
   private long pausedAt;
+  private long deltaCacheBytes;
   private long startedAt;
   private long sentPages;
   private long pushedPages;
@@ -67,6 +68,11 @@ final class MigrationJournal {
 
   void tracking(String name) {
     tracking = name;
+  }
+
+  /** How much the cache of bases may hold. */
+  void deltaCache(long bytes) {
+    deltaCacheBytes = bytes;
   }
 
   void precopyBegins() {
@@ -197,12 +203,14 @@ final class MigrationJournal {
             tally.zero(),
             tally.raw(),
             tally.lz4(),
-            0,
+            tally.delta(),
             0,
             Math.max(0, sentPages - memoryBytes / 4096),
             faultedPages,
             pushedPages),
         new MigrationReport.Bytes(tally.wireBytes(), sentPages * 4096),
+        new MigrationReport.DeltaCache(
+            deltaCacheBytes, tally.deltaHits(), tally.deltaMisses(), tally.deltaOverflows()),
         rounds,
         faults,
         verified,

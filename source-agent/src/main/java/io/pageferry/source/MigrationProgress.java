@@ -1,6 +1,7 @@
 package io.pageferry.source;
 
 import io.pageferry.agent.local.MigrationStatus;
+import io.pageferry.protocol.page.PageTally;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -30,6 +31,10 @@ final class MigrationProgress {
   private final AtomicLong pagesSent = new AtomicLong();
   private final AtomicLong wireBytes = new AtomicLong();
   private final AtomicLong faults = new AtomicLong();
+  private final AtomicLong deltaPages = new AtomicLong();
+  private final AtomicLong deltaHits = new AtomicLong();
+  private final AtomicLong deltaMisses = new AtomicLong();
+  private final AtomicLong deltaOverflows = new AtomicLong();
 
   MigrationProgress(UUID migration, String peer) {
     this.migration = migration;
@@ -89,6 +94,31 @@ final class MigrationProgress {
   /** Pages sent because the guest waited for them. */
   long faults() {
     return faults.get();
+  }
+
+  /** What a round that is over did with deltas. */
+  void deltas(PageTally round) {
+    deltaPages.addAndGet(round.delta());
+    deltaHits.addAndGet(round.deltaHits());
+    deltaMisses.addAndGet(round.deltaMisses());
+    deltaOverflows.addAndGet(round.deltaOverflows());
+  }
+
+  /** Pages sent as deltas, as of the last whole round; so are the next three. */
+  long deltaPages() {
+    return deltaPages.get();
+  }
+
+  long deltaHits() {
+    return deltaHits.get();
+  }
+
+  long deltaMisses() {
+    return deltaMisses.get();
+  }
+
+  long deltaOverflows() {
+    return deltaOverflows.get();
   }
 
   void roundEnded(long dirtyPages, long nanos) {

@@ -24,6 +24,8 @@ import org.jspecify.annotations.Nullable;
  * @param maxSentRatio bytes on the wire as a multiple of the guest's memory
  * @param dirtyThreshold pages; so few left mean that another round gains nothing
  * @param compress whether LZ4 is tried
+ * @param deltaCache bytes kept of pages that are sent again, so that they may go as deltas; 0 for
+ *     none, {@link #DELTA_CACHE_BY_MEMORY} for a share of the guest's memory
  * @param tracking how dirty pages are found
  * @param verifyFull whether both sides reread their images while the guest stands still
  * @param settleFor how long a lost confirmation is asked after before the command gives up
@@ -46,11 +48,28 @@ record MigrationSettings(
     double maxSentRatio,
     long dirtyThreshold,
     boolean compress,
+    long deltaCache,
     Tracking tracking,
     boolean verifyFull,
     Duration settleFor,
     Duration recoverFor,
     Path stateDirectory) {
+
+  /** A cache as large as {@link #deltaCacheBytes} makes it. */
+  static final long DELTA_CACHE_BY_MEMORY = -1;
+
+  /** The share of a guest's memory: what it writes again and again is seldom more. */
+  private static final int DELTA_CACHE_SHARE = 8;
+
+  /** An agent that moves a large guest is to stay small all the same, unless told otherwise. */
+  private static final long DELTA_CACHE_MAX = 256L << 20;
+
+  /** How much may be kept for deltas of a guest with so much memory, in bytes. */
+  long deltaCacheBytes(long memoryBytes) {
+    return deltaCache == DELTA_CACHE_BY_MEMORY
+        ? Math.min(memoryBytes / DELTA_CACHE_SHARE, DELTA_CACHE_MAX)
+        : Math.min(deltaCache, memoryBytes);
+  }
 
   /** What becomes of a guest that dirties faster than the link carries. */
   enum OnStall {

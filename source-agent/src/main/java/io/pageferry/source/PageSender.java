@@ -6,19 +6,21 @@ import io.pageferry.guest.image.GuestImage;
 import io.pageferry.protocol.channel.PeerChannel;
 import io.pageferry.protocol.message.Limits;
 import io.pageferry.protocol.message.PageSpan;
+import io.pageferry.protocol.page.BaseCache;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageEncoder;
 import io.pageferry.protocol.page.PageTally;
 import io.pageferry.protocol.page.ZeroPages;
 import java.io.IOException;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads, digests, encodes and sends pages on one data channel.
  *
  * <p>A page is copied out of the image once, into a snapshot, and everything after that (digest,
- * checksum, encoding) looks at the snapshot: the guest goes on writing, and bytes read twice would
- * not be the same bytes.
+ * checksum, encoding, what is kept as the base of its next delta) looks at the snapshot: the guest
+ * goes on writing, and bytes read twice would not be the same bytes.
  *
  * <p>Threading: one thread at a time, the one that runs {@link #send}; it blocks while the channel
  * takes no more, which is what makes a slow target slow down its source.
@@ -46,6 +48,7 @@ final class PageSender implements AutoCloseable {
       ImageDigest digest,
       Pacer pacer,
       boolean compress,
+      @Nullable BaseCache bases,
       MigrationProgress progress) {
     this.index = index;
     this.channel = channel;
@@ -54,7 +57,7 @@ final class PageSender implements AutoCloseable {
     this.digest = digest.stripe();
     this.pacer = pacer;
     this.progress = progress;
-    this.encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, compress);
+    this.encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, compress, bases);
     this.zeros = new ZeroSpans(maxRuns);
   }
 

@@ -156,6 +156,7 @@ final class Resumption {
                 remains.digest(),
                 manner.pacer(),
                 manner.compress(),
+                null,
                 progress)) {
       postcopy.answer();
       Settled settled = postcopy.run(rounds, remains.whole());

@@ -10,6 +10,7 @@ import io.pageferry.protocol.message.PageSpan;
 import io.pageferry.protocol.message.RoundBegin;
 import io.pageferry.protocol.message.RoundEnd;
 import io.pageferry.protocol.message.RoundLanded;
+import io.pageferry.protocol.page.BaseCache;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageTally;
 import java.io.IOException;
@@ -24,6 +25,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sends one round after the other over all data channels.
@@ -43,6 +45,8 @@ final class RoundSender implements AutoCloseable {
   private final TargetLink link;
   private final BooleanSupplier guestGone;
   private final MigrationProgress progress;
+  private final @Nullable BaseCache bases;
+  private final DeltaRule deltaRule = new DeltaRule();
   private final List<PageSender> senders = new ArrayList<>();
   private final List<PageTally> tallies = new ArrayList<>();
   private final ExecutorService threads;
@@ -67,6 +71,7 @@ final class RoundSender implements AutoCloseable {
 
   /**
    * @param guestGone whether the guest's process has ended while its pages are sent
+   * @param bases of the pages that are sent again, closed with this; null for no deltas
    */
   RoundSender(
       TargetLink link,
@@ -75,15 +80,25 @@ final class RoundSender implements AutoCloseable {
       ImageDigest digest,
       Pacer pacer,
       boolean compress,
+      @Nullable BaseCache bases,
       MigrationProgress progress) {
     this.link = link;
     this.guestGone = guestGone;
     this.progress = progress;
+    this.bases = bases;
     List<PeerChannel> channels = link.data();
     for (int index = 0; index < channels.size(); index++) {
       senders.add(
           new PageSender(
-              index, channels.get(index), link.limits(), image, digest, pacer, compress, progress));
+              index,
+              channels.get(index),
+              link.limits(),
+              image,
+              digest,
+              pacer,
+              compress,
+              bases,
+              progress));
       tallies.add(new PageTally());
     }
     threads =
@@ -145,6 +160,7 @@ final class RoundSender implements AutoCloseable {
       link.send(summary);
     }
     progress.roundBegins(round, work.pages());
+    prepareBases(round, last);
     PageTally tally =
         sendPages(
             round,
@@ -164,7 +180,22 @@ final class RoundSender implements AutoCloseable {
           "the target landed %d pages of round %d, %d were sent"
               .formatted(landed.pages(), round, work.pages()));
     }
-    return new Sent(round, work.pages(), tally, System.nanoTime() - begin);
+    Sent sent = new Sent(round, work.pages(), tally, System.nanoTime() - begin);
+    deltaRule.learn(sent.tally().wireBytes(), sent.nanos());
+    progress.deltas(tally);
+    return sent;
+  }
+
+  /** Every page of the first round is new to the target. */
+  private void prepareBases(int round, boolean last) {
+    if (bases == null) {
+      return;
+    }
+    if (round > 1 && deltaRule.worthwhile()) {
+      bases.begin(round, !last);
+    } else {
+      bases.rest();
+    }
   }
 
   /**
@@ -172,6 +203,10 @@ final class RoundSender implements AutoCloseable {
    * channels; what the target makes of it is the caller's.
    */
   PageTally push(int round, PageWork work, Watch watch) throws IOException, InterruptedException {
+    if (bases != null) {
+      // What the target has of these pages is void.
+      bases.rest();
+    }
     PageTally tally = sendPages(round, work, watch);
     endRound(round);
     return tally;
@@ -245,6 +280,9 @@ final class RoundSender implements AutoCloseable {
       }
     }
     senders.forEach(PageSender::close);
+    if (bases != null) {
+      bases.close();
+    }
     if (interrupted) {
       Thread.currentThread().interrupt();
     }

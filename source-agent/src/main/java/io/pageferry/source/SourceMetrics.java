@@ -36,6 +36,23 @@ final class SourceMetrics implements AutoCloseable {
         .baseUnit("pages")
         .description("Pages sent in post-copy because the guest waited for them")
         .register(registry);
+    FunctionCounter.builder("pageferry.source.pages.delta", progress, MigrationProgress::deltaPages)
+        .description("Pages sent as the difference from what the target has; counted by the round")
+        .register(registry);
+    FunctionCounter.builder("pageferry.source.delta.hits", progress, MigrationProgress::deltaHits)
+        .baseUnit("pages")
+        .description("Pages sent again whose base was in the delta cache")
+        .register(registry);
+    FunctionCounter.builder(
+            "pageferry.source.delta.misses", progress, MigrationProgress::deltaMisses)
+        .baseUnit("pages")
+        .description("Pages sent again whose base was not in the delta cache")
+        .register(registry);
+    FunctionCounter.builder(
+            "pageferry.source.delta.overflows", progress, MigrationProgress::deltaOverflows)
+        .baseUnit("pages")
+        .description("Pages lost to the delta cache because it was full")
+        .register(registry);
     Gauge.builder("pageferry.source.round", progress, MigrationProgress::round)
         .description("The present round, 0 before the first")
         .register(registry);

@@ -66,6 +66,7 @@ final class TargetLink implements AutoCloseable {
   private final List<PeerChannel> data = new ArrayList<>();
   private @Nullable PeerChannel fault;
   private Limits limits = Limits.CURRENT;
+  private Capabilities capabilities = new Capabilities(0);
   private long roundTripNanos = Long.MAX_VALUE;
 
   private TargetLink(PeerConnector connector, InetSocketAddress target, PeerChannel control) {
@@ -81,7 +82,9 @@ final class TargetLink implements AutoCloseable {
     try {
       long asked = System.nanoTime();
       link.send(hello(ChannelRole.CONTROL, Hello.NO_MIGRATION, new byte[0], 0, agent));
-      link.limits = link.await(Welcome.class, ANSWER).limits().intersect(Limits.CURRENT);
+      Welcome welcome = link.await(Welcome.class, ANSWER);
+      link.limits = welcome.limits().intersect(Limits.CURRENT);
+      link.capabilities = welcome.capabilities().intersect(Capabilities.CURRENT);
       link.answeredAfter(System.nanoTime() - asked);
       return link;
     } catch (IOException | InterruptedException | RuntimeException e) {
@@ -215,6 +218,11 @@ final class TargetLink implements AutoCloseable {
   void endRound(int index, RoundEnd end) throws ProtocolException {
     conversation.roundEndSent(index, end);
     data.get(index).send(end);
+  }
+
+  /** Whether both sides can do this. */
+  boolean has(long capability) {
+    return capabilities.has(capability);
   }
 
   /** What both sides are ready to receive. */

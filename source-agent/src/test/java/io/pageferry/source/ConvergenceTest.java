@@ -114,4 +114,16 @@ class ConvergenceTest {
     convergence.after(round(PAGES / 4, PAGES / 10), FIXED);
     assertThat(convergence.bandwidth()).isBetween(900_000_000L, 1_100_000_000L);
   }
+
+  /** A round of short pages is over too soon to say how fast the link is, and yet says how short. */
+  @Test
+  void pagesThatAreSentAgainMayBeShorterThanThoseOfTheFirstRound() {
+    Convergence convergence = new Convergence(LIMITS);
+    convergence.after(round(PAGES, PAGES / 2), FIXED);
+    long wire = 2_000_000;
+    Convergence.Decision decision =
+        convergence.after(new Round(PAGES / 2, wire, 10_000_000, PAGES / 4), FIXED);
+    assertThat(convergence.bandwidth()).isBetween(900_000_000L, 1_100_000_000L);
+    assertThat(decision.expectedDowntimeNanos()).isBetween(FIXED + wire / 3, FIXED + wire);
+  }
 }

@@ -39,6 +39,7 @@ import org.jspecify.annotations.Nullable;
   "longestGapMs",
   "pages",
   "bytes",
+  "deltaCache",
   "rounds",
   "faults",
   "verified",
@@ -63,6 +64,7 @@ public record MigrationReport(
     @Nullable Double longestGapMs,
     Pages pages,
     Bytes bytes,
+    DeltaCache deltaCache,
     List<Round> rounds,
     Faults faults,
     boolean verified,
@@ -149,6 +151,18 @@ public record MigrationReport(
    * @param memory what the sent pages amount to in the guest
    */
   public record Bytes(long wire, long memory) {}
+
+  /**
+   * The cache of pages as the target has them, which deltas are made against.
+   *
+   * @param bytes what it may hold; 0 if no deltas were to be made
+   * @param hits pages sent again whose base was there, also if the delta did not pay
+   * @param misses pages sent again whose base was not
+   * @param overflows pages that were not kept, or gave way to another, because it was full
+   */
+  public record DeltaCache(long bytes, long hits, long misses, long overflows) {
+    public static final DeltaCache NONE = new DeltaCache(0, 0, 0, 0);
+  }
 
   /**
    * One round.

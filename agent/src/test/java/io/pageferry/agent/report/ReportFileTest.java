@@ -28,6 +28,7 @@ class ReportFileTest {
         12.0,
         new MigrationReport.Pages(131072, 135000, 98304, 30000, 6696, 0, 0, 3928, 0, 0),
         new MigrationReport.Bytes(140000000, 552960000),
+        new MigrationReport.DeltaCache(67108864, 210, 3928, 0),
         List.of(
             new MigrationReport.Round(1, 131072, 130000000, 600.5, 3500),
             new MigrationReport.Round(2, 3928, 10000000, 39.75, 210)),

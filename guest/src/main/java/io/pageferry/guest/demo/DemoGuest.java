@@ -80,6 +80,12 @@ public final class DemoGuest implements Callable<Integer> {
   private String dirtyRate = "20MB/s";
 
   @Option(
+      names = "--write-bytes",
+      paramLabel = "SIZE",
+      description = "How much of a page each write changes; default all of it.")
+  private @Nullable String writeSize;
+
+  @Option(
       names = "--working-set",
       paramLabel = "SIZE",
       description = "How much is written; default 64M, at most half of the memory.")
@@ -148,6 +154,10 @@ public final class DemoGuest implements Callable<Integer> {
         workingSet == null
             ? Math.min(DEFAULT_WORKING_SET, bytes / 2)
             : size("--working-set", workingSet);
+    long written = writeSize == null ? PageFormat.BODY_BYTES : size("--write-bytes", writeSize);
+    if (written < 1) {
+      throw wrong("--write-bytes takes 1 or more");
+    }
     Path socket = Objects.requireNonNull(qmp).toAbsolutePath();
     // Before anything else: who starts a guest twice must not have the first one's memory emptied.
     QmpServer.clear(socket);
@@ -168,7 +178,8 @@ public final class DemoGuest implements Callable<Integer> {
         machine = new Machine(memory, checked, events);
       } else {
         WorkingSet set = new WorkingSet(memory, setBytes / PageFormat.BYTES);
-        Registers registers = new Registers(seed, chosen, rate, set);
+        Registers registers =
+            new Registers(seed, chosen, rate, set, (int) Math.min(written, PageFormat.BODY_BYTES));
         long begin = System.nanoTime();
         new MemoryFill(memory, registers, content)
             .run(Math.min(4, Runtime.getRuntime().availableProcessors()));

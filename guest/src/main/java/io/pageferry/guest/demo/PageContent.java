@@ -11,9 +11,10 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Writes whole pages. Text and random content are taken from templates, so a page costs well under
- * a microsecond; any thread may use it. The templates are made once in a process and are the same
- * for every guest: making them takes longer than a guest may stand still while its state is loaded.
+ * Writes pages, or parts of them. Text and random content are taken from templates, so a page costs
+ * well under a microsecond; any thread may use it. The templates are made once in a process and are
+ * the same for every guest: making them takes longer than a guest may stand still while its state
+ * is loaded.
  */
 final class PageContent {
   private static final int TEXT_BYTES = 1 << 20;
@@ -124,6 +125,29 @@ final class PageContent {
       case HALF -> {
         random(memory, offset, choice, BYTES / 2 - BODY);
         memory.asSlice(offset + BYTES / 2, BYTES / 2).fill((byte) 0);
+      }
+    }
+    memory.set(WORD, offset + PageFormat.CHECKSUM, PageFormat.checksum(memory, offset, seed));
+  }
+
+  /**
+   * Makes the page that is there one of this generation by changing a part of it and its header.
+   *
+   * @param bytes how much of the content changes; rounded up to whole words
+   */
+  void change(MemorySegment memory, long offset, long page, long generation, int bytes) {
+    long choice = PageFormat.mix(seed, page, generation);
+    int length = Math.min(BODY_BYTES, (bytes + 7) & -8);
+    int places = (BODY_BYTES - length) / 8 + 1;
+    long at = offset + BODY + Long.remainderUnsigned(PageFormat.mix(choice), places) * 8;
+    memory.set(WORD, offset + PageFormat.GENERATION, generation);
+    if (memory.get(WORD, offset + PageFormat.KIND) == ContentKind.TEXT.code()) {
+      MemorySegment.copy(TEXT, choice & (TEXT_BYTES - 8), memory, at, length);
+    } else {
+      long from = choice & (RANDOM_BYTES - 8);
+      long key = PageFormat.mix(choice);
+      for (int done = 0; done < length; done += 8) {
+        memory.set(WORD, at + done, RANDOM.get(WORD, from + done) ^ key);
       }
     }
     memory.set(WORD, offset + PageFormat.CHECKSUM, PageFormat.checksum(memory, offset, seed));

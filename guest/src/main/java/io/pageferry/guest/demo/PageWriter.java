@@ -2,7 +2,10 @@ package io.pageferry.guest.demo;
 
 import java.lang.foreign.MemorySegment;
 
-/** One write of the guest: verify a page of the working set, then write all of it anew. */
+/**
+ * One write of the guest: verify a page of the working set, then write all of it anew or, for a
+ * guest that writes less, a part of it and its header.
+ */
 final class PageWriter {
   private final GuestMemory memory;
   private final Registers registers;
@@ -26,8 +29,11 @@ final class PageWriter {
     int region = memory.regionOf(page);
     MemorySegment segment = memory.region(region);
     long offset = memory.offsetOf(page, region);
+    boolean wasZero = registers.pattern.zero(registers.seed, page, generation - 1L);
     if (registers.pattern.zero(registers.seed, page, generation)) {
       segment.asSlice(offset, PageFormat.BYTES).fill((byte) 0);
+    } else if (registers.writeBytes < PageFormat.BODY_BYTES && !wasZero) {
+      content.change(segment, offset, page, generation, registers.writeBytes);
     } else {
       content.write(
           segment,

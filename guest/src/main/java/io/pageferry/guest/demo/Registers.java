@@ -15,6 +15,9 @@ final class Registers {
 
   final WorkingSet workingSet;
 
+  /** How much of a page's content a write changes; the header changes in any case. */
+  final int writeBytes;
+
   long ticks;
   long writes;
   long pagesChecked;
@@ -27,11 +30,17 @@ final class Registers {
   /** When the guest last ran; null before its first tick. */
   @Nullable GuestClock lastTick;
 
+  /** Of a guest that writes whole pages. */
   Registers(long seed, PagePattern pattern, long dirtyRate, WorkingSet workingSet) {
+    this(seed, pattern, dirtyRate, workingSet, PageFormat.BODY_BYTES);
+  }
+
+  Registers(long seed, PagePattern pattern, long dirtyRate, WorkingSet workingSet, int writeBytes) {
     this.seed = seed;
     this.pattern = pattern;
     this.dirtyRate = dirtyRate;
     this.workingSet = workingSet;
+    this.writeBytes = writeBytes;
     this.random = seed;
   }
 

@@ -15,8 +15,9 @@ import java.util.zip.CRC32C;
  */
 final class RegistersCodec {
   private static final long MAGIC = 0x4F4D4544_59464750L; // "PGFYDEMO"
-  private static final int VERSION = 2;
+  private static final int VERSION = 3;
   private static final int FIXED_BYTES = 200;
+  private static final int COUNTERS_BYTES = 7 * Long.BYTES;
   private static final int MAX_FAULT_BYTES = 1024;
   private static final int CRC_BYTES = 4;
 
@@ -39,6 +40,7 @@ final class RegistersCodec {
     out.putLong(registers.ticks).putLong(registers.writes).putLong(registers.pagesChecked);
     out.putLong(registers.faults).putLong(registers.longestGapMicros);
     out.putLong(registers.random).putLong(registers.strideNext);
+    out.putInt(registers.writeBytes);
     out.put((byte) (last == null ? 0 : 1));
     if (last != null) {
       out.putLong(last.boot().getMostSignificantBits());
@@ -80,7 +82,7 @@ final class RegistersCodec {
     in.limit(end);
     try {
       return fields(in, memory);
-    } catch (BufferUnderflowException | IllegalArgumentException e) {
+    } catch (BufferUnderflowException | IndexOutOfBoundsException | IllegalArgumentException e) {
       // Only a sender that computes checksums over nonsense gets here.
       throw new IOException("the device state is malformed", e);
     }
@@ -109,7 +111,14 @@ final class RegistersCodec {
       throw new IOException("a working set of " + setPages + " pages in " + regions + " regions");
     }
     long seed = in.getLong();
-    Registers registers = new Registers(seed, PagePattern.of(in.getInt()), in.getLong(), set);
+    PagePattern pattern = PagePattern.of(in.getInt());
+    long dirtyRate = in.getLong();
+    // Behind the counters, which have always stood here.
+    int writeBytes = in.getInt(in.position() + COUNTERS_BYTES);
+    if (writeBytes < 1 || writeBytes > PageFormat.BODY_BYTES) {
+      throw new IOException("writes of " + writeBytes + " bytes");
+    }
+    Registers registers = new Registers(seed, pattern, dirtyRate, set, writeBytes);
     registers.ticks = in.getLong();
     registers.writes = in.getLong();
     registers.pagesChecked = in.getLong();
@@ -117,6 +126,7 @@ final class RegistersCodec {
     registers.longestGapMicros = in.getLong();
     registers.random = in.getLong();
     registers.strideNext = Math.floorMod(in.getLong(), pages);
+    in.getInt();
     if (registers.dirtyRate < 0 || registers.writes < 0) {
       throw new IOException("the device state is malformed: a negative count");
     }

@@ -121,6 +121,41 @@ final class PagePatternTest {
   }
 
   @Test
+  void aSmallWriteChangesItsPartAndTheHeaderAndThePageIsRight() {
+    for (PagePattern pattern : PagePattern.values()) {
+      GuestMemory memory = GuestMemory.scratch(8);
+      PageContent content = new PageContent(SEED);
+      Registers registers = new Registers(SEED, pattern, 1, new WorkingSet(memory, 8), 100);
+      for (long page = 0; page < 8; page++) {
+        if (!pattern.zero(SEED, page, 1)) {
+          content.write(
+              memory.region(0), page * PageFormat.BYTES, page, 1, pattern.kind(SEED, page, 1));
+        }
+      }
+      PageCheck check = new PageCheck(memory, registers);
+      PageWriter writer = new PageWriter(memory, registers, content, check);
+      byte[] before = memory.region(0).toArray(ValueLayout.JAVA_BYTE);
+      int small = 0;
+      for (int write = 0; write < 500; write++) {
+        writer.writeNext();
+        byte[] after = memory.region(0).toArray(ValueLayout.JAVA_BYTE);
+        int changed = 0;
+        for (int at = 0; at < after.length; at++) {
+          changed += after[at] == before[at] ? 0 : 1;
+        }
+        assertThat(changed > 0 || pattern == PagePattern.MOSTLY_ZERO).isTrue();
+        small += changed <= 104 + 16 ? 1 : 0;
+        before = after;
+      }
+      for (long page = 0; page < 8; page++) {
+        check.page(page);
+      }
+      assertThat(registers.faults).describedAs("%s", registers.firstFault).isZero();
+      assertThat(small).isGreaterThan(pattern == PagePattern.MOSTLY_ZERO ? 0 : 499);
+    }
+  }
+
+  @Test
   void everyBitOfAPageCounts() {
     MemorySegment memory = GuestMemory.scratch(1).region(0);
     PageContent content = new PageContent(SEED);

@@ -20,7 +20,7 @@ final class RegistersCodecTest {
 
   private Registers registers() {
     Registers registers =
-        new Registers(11, PagePattern.HOT_SPOT, 20_000_000, new WorkingSet(memory, 20));
+        new Registers(11, PagePattern.HOT_SPOT, 20_000_000, new WorkingSet(memory, 20), 256);
     registers.ticks = 1;
     registers.writes = 2;
     registers.pagesChecked = 3;
@@ -61,7 +61,7 @@ final class RegistersCodecTest {
         .isEqualTo(
             "50474659"
                 + "44454d4f" // PGFYDEMO
-                + "02000000" // version
+                + "03000000" // version
                 + "4000000000000000" // pages
                 + "01000000" // regions
                 + "1400000000000000" // working set

@@ -63,6 +63,14 @@ final class DemoOptions {
               + " (default: uniform).")
   @Nullable String pattern;
 
+  @Option(
+      names = "--write-bytes",
+      paramLabel = "SIZE",
+      description =
+          "How much of a page the demo guest changes when it writes to it (default: 256; 4K is all of"
+              + " it).")
+  @Nullable String writeBytes;
+
   @Option(names = "--channels", paramLabel = "N", description = "Data channels, 1 to 16.")
   @Nullable Integer channels;
 
@@ -120,8 +128,9 @@ final class DemoOptions {
     if (!GUESTS.contains(guest)) {
       return "there is no guest %s; it is one of %s".formatted(guest, String.join(", ", GUESTS));
     }
-    if (isQemu() && pattern != null) {
-      return "--pattern is for the demo guest; what the guest in QEMU writes is half text, half noise";
+    if (isQemu() && (pattern != null || writeBytes != null)) {
+      return (pattern != null ? "--pattern" : "--write-bytes")
+          + " is for the demo guest; what the guest in QEMU writes is half text, half noise";
     }
     if (network && !isQemu()) {
       return "--network is for --guest qemu; the demo guest has no network card";
@@ -133,6 +142,9 @@ final class DemoOptions {
             .formatted(memory(), least >> 20);
       }
       BitRate.parse(dirtyRate);
+      if (ByteSize.parse(writeBytes()) < 1) {
+        return "--write-bytes takes 1 or more";
+      }
       if (bandwidth != null) {
         BitRate.parse(bandwidth);
       }
@@ -149,6 +161,10 @@ final class DemoOptions {
     return guest.equals("qemu");
   }
 
+  private String writeBytes() {
+    return writeBytes != null ? writeBytes : "256";
+  }
+
   private String memory() {
     return memory != null ? memory : isQemu() ? "256M" : "512M";
   }
@@ -156,7 +172,8 @@ final class DemoOptions {
   /** The guest that is to be moved; after {@link #complaint} had none. */
   Traveller traveller() {
     if (!isQemu()) {
-      return new DemoTraveller(memory(), pattern == null ? "uniform" : pattern, dirtyRate);
+      return new DemoTraveller(
+          memory(), pattern == null ? "uniform" : pattern, dirtyRate, writeBytes());
     }
     try {
       return new QemuTraveller(

@@ -24,8 +24,13 @@ final class DemoTraveller implements Traveller {
   private @Nullable DemoGuest here;
   private @Nullable DemoGuest there;
 
-  DemoTraveller(String memory, String pattern, String dirtyRate) {
-    this.spec = new DemoGuestSpec("demo", memory, 1, pattern, dirtyRate, List.of());
+  /**
+   * @param writeBytes how much of a page each write changes, as a user writes it
+   */
+  DemoTraveller(String memory, String pattern, String dirtyRate, String writeBytes) {
+    this.spec =
+        new DemoGuestSpec(
+            "demo", memory, 1, pattern, dirtyRate, List.of("--write-bytes", writeBytes));
   }
 
   @Override

@@ -13,7 +13,7 @@ public record Capabilities(long bits) {
   /** Runs compressed with LZ4. */
   public static final long LZ4 = 1 << 1;
 
-  /** Pages as a difference to what the target has; reserved. */
+  /** Pages as the difference from what the target has. */
   public static final long DELTA = 1 << 2;
 
   /** Pages as a reference to content that the target has; reserved. */
@@ -23,7 +23,7 @@ public record Capabilities(long bits) {
   public static final long POSTCOPY = 1 << 4;
 
   /** What this program can do. */
-  public static final Capabilities CURRENT = new Capabilities(ZERO_RUNS | LZ4 | POSTCOPY);
+  public static final Capabilities CURRENT = new Capabilities(ZERO_RUNS | LZ4 | DELTA | POSTCOPY);
 
   /** Whether all the given bits are set. */
   public boolean has(long capability) {

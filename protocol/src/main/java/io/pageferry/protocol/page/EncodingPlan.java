@@ -13,7 +13,7 @@ final class EncodingPlan {
   private final int[] pages = new int[PageBatch.MAX_PAGES];
   private final PageEncoding[] encoding = new PageEncoding[PageBatch.MAX_PAGES];
 
-  /** Where the data lies: in the snapshot, or for LZ4 in the buffer of compressed blocks. */
+  /** Where the data lies: in the snapshot, or in the buffer of LZ4 blocks or of differences. */
   private final int[] offset = new int[PageBatch.MAX_PAGES];
 
   private final int[] length = new int[PageBatch.MAX_PAGES];
@@ -49,6 +49,20 @@ final class EncodingPlan {
     add(PageEncoding.LZ4, first, count, blockOffset, bytes);
   }
 
+  /** The difference of one page; those of neighbours that lie side by side become one run. */
+  void delta(long first, int differenceOffset, int bytes) {
+    int last = runs - 1;
+    if (continues(PageEncoding.DELTA, first)
+        && offset[last] + length[last] == differenceOffset
+        && pages[last] < PageBatch.MAX_DELTA_PAGES) {
+      pages[last]++;
+      length[last] += bytes;
+      dataBytes += bytes;
+    } else {
+      add(PageEncoding.DELTA, first, 1, differenceOffset, bytes);
+    }
+  }
+
   /** Whether all of it is one raw run, which then need not move in memory. */
   boolean isSingleRawRun() {
     return runs == 1 && encoding[0] == PageEncoding.RAW;
@@ -75,12 +89,17 @@ final class EncodingPlan {
   }
 
   /** Writes all runs with their data from {@code index} on. */
-  void write(ByteBuf out, int index, ByteBuf snapshot, ByteBuf blocks) {
+  void write(ByteBuf out, int index, ByteBuf snapshot, ByteBuf blocks, ByteBuf differences) {
     int at = index;
     for (int run = 0; run < runs; run++) {
       PageBatch.writeRunHeader(out, at, firstPage[run], pages[run], encoding[run], length[run]);
       at += PageBatch.RUN_HEADER_BYTES;
-      ByteBuf data = encoding[run] == PageEncoding.LZ4 ? blocks : snapshot;
+      ByteBuf data =
+          switch (encoding[run]) {
+            case LZ4 -> blocks;
+            case DELTA -> differences;
+            default -> snapshot;
+          };
       out.setBytes(at, data, offset[run], length[run]);
       at += length[run];
     }
@@ -91,6 +110,7 @@ final class EncodingPlan {
       switch (encoding[run]) {
         case ZERO -> tally.zero(pages[run]);
         case RAW -> tally.raw(pages[run]);
+        case DELTA -> tally.delta(pages[run]);
         default -> tally.lz4(pages[run]);
       }
     }

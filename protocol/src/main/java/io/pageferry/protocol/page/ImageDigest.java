@@ -186,10 +186,29 @@ public final class ImageDigest implements AutoCloseable {
       publish();
     }
 
-    /** A page that is known not to be zero; {@link #publish} must follow. */
-    void page(int region, long page, MemorySegment segment, long offset) {
+    /** Whether each of these pages was last sent or landed with content. */
+    public boolean haveContent(int region, long firstPage, long count) {
+      if (!layout.holds(region, firstPage, count)) {
+        return false;
+      }
+      for (long page = firstPage; page < firstPage + count; page++) {
+        long at = page * HASH_BYTES;
+        if ((hashes[region].get(WORD, at) | hashes[region].get(WORD, at + Long.BYTES)) == 0) {
+          return false;
+        }
+      }
+      return true;
+    }
+
+    /**
+     * A page that is known not to be zero; {@link #publish} must follow.
+     *
+     * @return the low word of its hash
+     */
+    long page(int region, long page, MemorySegment segment, long offset) {
       PageHash.into(hash, segment, offset);
       replace(region, page, hash[PageHash.HIGH], hash[PageHash.LOW]);
+      return hash[PageHash.LOW];
     }
 
     /** A page that is known to be zero; {@link #publish} must follow. */

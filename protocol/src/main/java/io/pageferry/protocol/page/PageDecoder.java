@@ -13,8 +13,8 @@ import net.jpountz.lz4.LZ4SafeDecompressor;
 
 /**
  * Reads page batches. Every number of a batch is checked before the sink hears of any page of it;
- * what then can still be wrong is the inside of an LZ4 block, which is found before that block's
- * pages land.
+ * what then can still be wrong is the inside of an LZ4 block or of the differences of a DELTA run,
+ * which is found before the pages of that run land.
  *
  * <p>One for each data channel, used on its event loop only. Holds no memory between two batches
  * and at most 64 KiB during one.
@@ -25,21 +25,25 @@ public final class PageDecoder {
   private final ImageLayout layout;
   private final boolean zeroRuns;
   private final boolean lz4;
+  private final boolean delta;
   private final LZ4SafeDecompressor decompressor = LZ4Factory.fastestInstance().safeDecompressor();
   private final ByteBufAllocator allocator;
+  private final DeltaDecoder deltas;
 
   /**
    * A decoder for one migration.
    *
    * @param layout what region and page numbers are checked against
-   * @param allocator of the memory that LZ4 blocks are unpacked into
+   * @param allocator of the memory in which LZ4 blocks are unpacked and differences applied
    * @param negotiated an encoding without its capability is refused
    */
   public PageDecoder(ImageLayout layout, ByteBufAllocator allocator, Capabilities negotiated) {
     this.layout = layout;
     this.zeroRuns = negotiated.has(Capabilities.ZERO_RUNS);
     this.lz4 = negotiated.has(Capabilities.LZ4);
+    this.delta = negotiated.has(Capabilities.DELTA);
     this.allocator = allocator;
+    this.deltas = new DeltaDecoder(allocator, decompressor, lz4);
   }
 
   /**
@@ -47,8 +51,8 @@ public final class PageDecoder {
    *
    * @param payload of a PAGES frame, from reader index to writer index; stays the caller's, indices
    *     stay as they are
-   * @throws ProtocolException if the batch breaks a rule; unless it is the inside of an LZ4 block,
-   *     the sink has heard nothing
+   * @throws ProtocolException if the batch breaks a rule; unless it is the inside of an LZ4 block
+   *     or of differences, the sink has heard nothing
    * @throws IOException from the sink
    */
   public void decode(ByteBuf payload, PageSink sink) throws IOException {
@@ -67,6 +71,7 @@ public final class PageDecoder {
       switch (PageEncoding.of(code)) {
         case ZERO -> sink.zero(round, region, first, count);
         case RAW -> sink.pages(round, region, first, payload.slice(at, length));
+        case DELTA -> patch(payload, at, length, round, region, first, (int) count, sink);
         default -> unpack(payload, at, length, round, region, first, (int) count, sink);
       }
       at += length;
@@ -130,12 +135,38 @@ public final class PageDecoder {
           case RAW -> length >= 0 && length == count * PAGE;
           case LZ4 ->
               lz4 && count <= PageBatch.MAX_LZ4_PAGES && length > 0 && length < count * PAGE;
-          case DELTA, KNOWN -> false;
+          case DELTA ->
+              delta
+                  && count <= PageBatch.MAX_DELTA_PAGES
+                  && length >= count * PageDelta.HEADER_BYTES
+                  && length < count * PAGE;
+          case KNOWN -> false;
         };
     if (!fits) {
       throw ProtocolException.violation(
           "%d pages as %s with %s bytes of data"
               .formatted(count, encoding, Integer.toUnsignedString(length)));
+    }
+  }
+
+  private void patch(
+      ByteBuf payload,
+      int at,
+      int length,
+      int round,
+      int region,
+      long first,
+      int pages,
+      PageSink sink)
+      throws IOException {
+    int raw = pages * PAGE;
+    ByteBuf patched = allocator.directBuffer(raw, raw);
+    try {
+      sink.bases(round, region, first, patched.nioBuffer(0, raw));
+      deltas.apply(payload, at, length, first, patched, pages);
+      sink.pages(round, region, first, patched.writerIndex(raw));
+    } finally {
+      patched.release();
     }
   }
 

@@ -16,14 +16,15 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Makes a frame of a snapshot of pages. For each stretch of pages it finds the encoding: zero pages
- * by a scan at memory speed, LZ4 where it pays ({@link AdaptiveLz4}), raw otherwise.
+ * by a scan at memory speed, the difference from what the target has where that is known and short
+ * ({@link BaseCache}), LZ4 where it pays ({@link AdaptiveLz4}), raw otherwise.
  *
  * <p>Where everything is one raw run, no page is copied: the headers are written in front of the
  * pages, into the snapshot's headroom, and the snapshot itself is the frame. Any other batch is put
  * together in a new buffer of exactly its size.
  *
  * <p>One for each data channel, used by one thread at a time. Holds about 1 MiB of direct memory if
- * it compresses, and no page between two calls.
+ * it compresses, another one if it makes differences, and no page between two calls.
  */
 public final class PageEncoder implements AutoCloseable {
   private static final int PAGE = PageBatch.PAGE_BYTES;
@@ -32,6 +33,8 @@ public final class PageEncoder implements AutoCloseable {
   private final EncodingPlan plan = new EncodingPlan();
   private final AdaptiveLz4 adaptive = new AdaptiveLz4();
   private final @Nullable LZ4Compressor compressor;
+  private final @Nullable BaseCache bases;
+  private final @Nullable DeltaEncoder deltas;
 
   /** Compressed blocks of the batch being encoded; empty without compression. */
   private final ByteBuf blocks;
@@ -42,13 +45,26 @@ public final class PageEncoder implements AutoCloseable {
   private int blockBytes;
 
   /**
-   * An encoder for one data channel.
+   * An encoder for one channel that sends no differences.
    *
    * @param allocator of snapshots and frames; a pooled one, for they are large and short-lived
    * @param compress whether LZ4 may be used (the peer must have the capability)
    */
   public PageEncoder(ByteBufAllocator allocator, boolean compress) {
+    this(allocator, compress, null);
+  }
+
+  /**
+   * An encoder for one data channel.
+   *
+   * @param allocator of snapshots and frames; a pooled one, for they are large and short-lived
+   * @param compress whether LZ4 may be used (the peer must have the capability)
+   * @param bases what the target has, the same for all channels of a migration; null if no
+   *     differences may be sent (the peer must have the capability). Stays the caller's
+   */
+  public PageEncoder(ByteBufAllocator allocator, boolean compress, @Nullable BaseCache bases) {
     this.allocator = allocator;
+    this.bases = bases;
     if (compress) {
       LZ4Compressor lz4 = LZ4Factory.fastestInstance().fastCompressor();
       compressor = lz4;
@@ -61,6 +77,7 @@ public final class PageEncoder implements AutoCloseable {
       blocks = Unpooled.EMPTY_BUFFER;
     }
     blockMemory = blocks.nioBuffer(0, blocks.capacity());
+    deltas = bases == null ? null : new DeltaEncoder(allocator, compressor);
   }
 
   /**
@@ -91,7 +108,7 @@ public final class PageEncoder implements AutoCloseable {
       int round, PageRuns runs, ByteBuf snapshot, ImageDigest.Stripe digest, PageTally tally) {
     try {
       checkPages(runs.pages());
-      plan(runs, snapshot, digest);
+      plan(runs, snapshot, digest, tally);
       ByteBuf frame =
           plan.isSingleRawRun()
               ? inPlace(round, runs.region(), snapshot)
@@ -132,6 +149,9 @@ public final class PageEncoder implements AutoCloseable {
       PageBatch.writeRunHeader(frame, at, span.firstPage(), span.count(), PageEncoding.ZERO, 0);
       at += PageBatch.RUN_HEADER_BYTES;
       tally.zero(span.count());
+      if (bases != null) {
+        bases.forget(region, span.firstPage(), span.count());
+      }
     }
     finish(frame, 0, round, region, spans.size(), payload);
     tally.frame(frame.readableBytes());
@@ -144,11 +164,17 @@ public final class PageEncoder implements AutoCloseable {
     if (blocks.refCnt() > 0) {
       blocks.release();
     }
+    if (deltas != null) {
+      deltas.close();
+    }
   }
 
-  private void plan(PageRuns runs, ByteBuf snapshot, ImageDigest.Stripe digest) {
+  private void plan(PageRuns runs, ByteBuf snapshot, ImageDigest.Stripe digest, PageTally tally) {
     plan.clear();
     blockBytes = 0;
+    if (deltas != null) {
+      deltas.begin();
+    }
     ByteBuffer memory = snapshot.nioBuffer(0, PageBatch.HEADROOM + runs.pages() * PAGE);
     MemorySegment segment = MemorySegment.ofBuffer(memory);
     int offset = PageBatch.HEADROOM;
@@ -159,7 +185,7 @@ public final class PageEncoder implements AutoCloseable {
       if (first < next || count < 1 || count > (memory.limit() - offset) / PAGE) {
         throw new IllegalArgumentException(count + " pages from " + first + " after " + next);
       }
-      planRun(runs.region(), first, count, offset, memory, segment, digest);
+      planRun(runs.region(), first, count, offset, memory, segment, digest, tally);
       offset += count * PAGE;
       next = first + count;
     }
@@ -169,7 +195,7 @@ public final class PageEncoder implements AutoCloseable {
     digest.publish();
   }
 
-  /** Splits one run into stretches of zero pages and stretches with content. */
+  /** Splits one run into zero pages, pages that go as differences, and stretches of others. */
   private void planRun(
       int region,
       long first,
@@ -177,7 +203,8 @@ public final class PageEncoder implements AutoCloseable {
       int offset,
       ByteBuffer memory,
       MemorySegment segment,
-      ImageDigest.Stripe digest) {
+      ImageDigest.Stripe digest,
+      PageTally tally) {
     int contentBegin = 0;
     for (int i = 0; i < count; i++) {
       int at = offset + i * PAGE;
@@ -185,9 +212,21 @@ public final class PageEncoder implements AutoCloseable {
         planContent(first + contentBegin, i - contentBegin, offset + contentBegin * PAGE, memory);
         plan.zero(first + i, 1);
         digest.zeroPage(region, first + i);
+        if (bases != null) {
+          bases.forget(region, first + i, 1);
+        }
         contentBegin = i + 1;
-      } else {
-        digest.page(region, first + i, segment, at);
+        continue;
+      }
+      long hash = digest.page(region, first + i, segment, at);
+      if (bases != null && deltas != null && bases.active()) {
+        int begin = deltas.end();
+        int bytes = bases.resend(region, first + i, segment, memory, at, hash, deltas, tally);
+        if (bytes > 0) {
+          planContent(first + contentBegin, i - contentBegin, offset + contentBegin * PAGE, memory);
+          plan.delta(first + i, begin, bytes);
+          contentBegin = i + 1;
+        }
       }
     }
     planContent(first + contentBegin, count - contentBegin, offset + contentBegin * PAGE, memory);
@@ -239,7 +278,12 @@ public final class PageEncoder implements AutoCloseable {
   private ByteBuf gathered(int round, int region, ByteBuf snapshot) {
     int payload = plan.payloadBytes();
     ByteBuf frame = allocator.directBuffer(FrameHeader.BYTES + payload);
-    plan.write(frame, FrameHeader.BYTES + PageBatch.BATCH_HEADER_BYTES, snapshot, blocks);
+    plan.write(
+        frame,
+        FrameHeader.BYTES + PageBatch.BATCH_HEADER_BYTES,
+        snapshot,
+        blocks,
+        deltas == null ? Unpooled.EMPTY_BUFFER : deltas.differences());
     finish(frame, 0, round, region, plan.runs(), payload);
     snapshot.release();
     return frame;

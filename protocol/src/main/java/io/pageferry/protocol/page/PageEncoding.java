@@ -10,7 +10,7 @@ public enum PageEncoding {
   RAW(2),
   /** One LZ4 block for the whole run, shorter than its pages. */
   LZ4(3),
-  /** A difference to what the target has; reserved, refused by version 1. */
+  /** The differences from what the target has, see PROTOCOL.md. */
   DELTA(4),
   /** A reference to content that the target has; reserved, refused by version 1. */
   KNOWN(5);

@@ -6,6 +6,7 @@ import io.pageferry.protocol.frame.FrameHeader;
 import io.pageferry.protocol.message.Capabilities;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
@@ -18,7 +19,7 @@ import java.util.Random;
  * being interpreted.
  *
  * <p>Begun while the agents are still talking about the offer, ended before the first round. Needs
- * about 2 MiB until then.
+ * about 5 MiB until then.
  */
 public final class PageRehearsal implements AutoCloseable {
   /** Set to {@code no}, this environment variable spares a process all of its rehearsals. */
@@ -64,21 +65,31 @@ public final class PageRehearsal implements AutoCloseable {
     ImageLayout layout = new ImageLayout(List.of(new ImageLayout.Region("rehearsal", 4L * PAGES)));
     try (ImageDigest sent = new ImageDigest(layout);
         ImageDigest landed = new ImageDigest(layout);
-        PageEncoder encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, true)) {
+        BaseCache bases = new BaseCache(layout, 4L * PAGES * PageBatch.PAGE_BYTES);
+        PageEncoder encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, true, bases)) {
       ImageDigest.Stripe sentStripe = sent.stripe();
       ImageDigest.Stripe landedStripe = landed.stripe();
       PageDecoder decoder =
           new PageDecoder(layout, PooledByteBufAllocator.DEFAULT, Capabilities.CURRENT);
-      PageSink sink = new Landing(landedStripe);
+      PageSink sink =
+          new Landing(landedStripe, ByteBuffer.allocateDirect(4 * PAGES * PageBatch.PAGE_BYTES));
       byte[][] contents = {text(), random(), new byte[PAGES * PageBatch.PAGE_BYTES], mixed()};
       PageTally tally = new PageTally();
       long begin = System.nanoTime();
       for (int i = 0; !over && System.nanoTime() - begin < LONGEST_NANOS; i++) {
         int which = i % contents.length;
+        int cycle = i / contents.length % 4;
+        if (cycle < 2) {
+          bases.rest();
+        } else {
+          // The first time each page is kept, the second time its difference is sent.
+          bases.begin(i + 1, true);
+          change(contents[which], i);
+        }
         ByteBuf snapshot = encoder.snapshotBuffer(PAGES);
         snapshot.writeBytes(contents[which]);
         PageRuns runs = PageRuns.of(0, (long) which * PAGES, PAGES);
-        ByteBuf frame = encoder.encode(1, runs, snapshot, sentStripe, tally);
+        ByteBuf frame = encoder.encode(i + 1, runs, snapshot, sentStripe, tally);
         try {
           decoder.decode(frame.skipBytes(FrameHeader.BYTES), sink);
         } finally {
@@ -90,7 +101,7 @@ public final class PageRehearsal implements AutoCloseable {
     }
   }
 
-  private record Landing(ImageDigest.Stripe digest) implements PageSink {
+  private record Landing(ImageDigest.Stripe digest, ByteBuffer memory) implements PageSink {
     @Override
     public void zero(int round, int region, long firstPage, long count) {
       digest.zero(region, firstPage, count);
@@ -98,7 +109,29 @@ public final class PageRehearsal implements AutoCloseable {
 
     @Override
     public void pages(int round, int region, long firstPage, ByteBuf data) {
+      memory.put(
+          Math.toIntExact(firstPage * PageBatch.PAGE_BYTES),
+          data.nioBuffer(),
+          0,
+          data.readableBytes());
       digest.pages(region, firstPage, data);
+    }
+
+    @Override
+    public void bases(int round, int region, long firstPage, ByteBuffer into) {
+      int at = Math.toIntExact(firstPage * PageBatch.PAGE_BYTES);
+      into.put(memory.slice(at, into.remaining()));
+    }
+  }
+
+  /** Changes some bytes of each page that is not zero. */
+  private static void change(byte[] pages, int time) {
+    for (int at = 0; at < pages.length; at += PageBatch.PAGE_BYTES) {
+      for (int changed = time % 64; changed < PageBatch.PAGE_BYTES; changed += 400) {
+        if (pages[at + changed] != 0) {
+          pages[at + changed] ^= (byte) 0x80;
+        }
+      }
     }
   }
 

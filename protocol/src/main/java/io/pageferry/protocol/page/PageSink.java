@@ -1,7 +1,9 @@
 package io.pageferry.protocol.page;
 
 import io.netty.buffer.ByteBuf;
+import io.pageferry.protocol.frame.ProtocolException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 
 /**
  * Where decoded pages go. Called on the decoder's thread, only with region and page numbers that
@@ -18,4 +20,15 @@ public interface PageSink {
    *     until the call returns, not to be released
    */
   void pages(int round, int region, long firstPage, ByteBuf data) throws IOException;
+
+  /**
+   * What has landed of these pages, because they are about to come as differences from it. Unless
+   * an implementation says otherwise there is nothing.
+   *
+   * @param into to be filled with whole pages, direct; borrowed for the call
+   * @throws ProtocolException if a page has not come before, or has no content
+   */
+  default void bases(int round, int region, long firstPage, ByteBuffer into) throws IOException {
+    throw ProtocolException.violation("a delta of page " + firstPage + ", which has not landed");
+  }
 }

@@ -5,6 +5,10 @@ public final class PageTally {
   private long zero;
   private long raw;
   private long lz4;
+  private long delta;
+  private long deltaHits;
+  private long deltaMisses;
+  private long deltaOverflows;
   private long frames;
   private long wireBytes;
 
@@ -18,6 +22,22 @@ public final class PageTally {
 
   void lz4(long pages) {
     lz4 += pages;
+  }
+
+  void delta(long pages) {
+    delta += pages;
+  }
+
+  void deltaHit() {
+    deltaHits++;
+  }
+
+  void deltaMiss() {
+    deltaMisses++;
+  }
+
+  void deltaOverflow() {
+    deltaOverflows++;
   }
 
   void frame(int bytes) {
@@ -40,9 +60,29 @@ public final class PageTally {
     return lz4;
   }
 
+  /** Pages sent as the difference from what the target has. */
+  public long delta() {
+    return delta;
+  }
+
+  /** Pages sent again whose base was in the cache, whether the difference paid or not. */
+  public long deltaHits() {
+    return deltaHits;
+  }
+
+  /** Pages sent again whose base was not in the cache. */
+  public long deltaMisses() {
+    return deltaMisses;
+  }
+
+  /** Pages that were not kept, or gave way to another, because the cache was full. */
+  public long deltaOverflows() {
+    return deltaOverflows;
+  }
+
   /** All pages. */
   public long pages() {
-    return zero + raw + lz4;
+    return zero + raw + lz4 + delta;
   }
 
   /** Frames, each with its header. */
@@ -60,13 +100,17 @@ public final class PageTally {
     zero += other.zero;
     raw += other.raw;
     lz4 += other.lz4;
+    delta += other.delta;
+    deltaHits += other.deltaHits;
+    deltaMisses += other.deltaMisses;
+    deltaOverflows += other.deltaOverflows;
     frames += other.frames;
     wireBytes += other.wireBytes;
   }
 
   @Override
   public String toString() {
-    return "%d zero, %d raw, %d lz4 in %d frames, %d bytes"
-        .formatted(zero, raw, lz4, frames, wireBytes);
+    return "%d zero, %d raw, %d lz4, %d delta in %d frames, %d bytes"
+        .formatted(zero, raw, lz4, delta, frames, wireBytes);
   }
 }

@@ -8,7 +8,7 @@ import java.util.UUID;
 final class MessageSamples {
   static final UUID MIGRATION = UUID.fromString("00112233-4455-6677-8899-aabbccddeeff");
   private static final String MIGRATION_BYTES = "00112233445566778899aabbccddeeff";
-  private static final String CAPABILITIES = "1300000000000000";
+  private static final String CAPABILITIES = "1700000000000000";
   private static final String LIMITS = "00001000" + "1000" + "0004";
 
   /** A message and its payload in hexadecimal. */

@@ -27,10 +27,10 @@ class NegotiationTest {
 
   @Test
   void whatHoldsIsWhatBothHave() {
-    Capabilities later = new Capabilities(Capabilities.LZ4 | Capabilities.DELTA | 1L << 63);
+    Capabilities later = new Capabilities(Capabilities.LZ4 | Capabilities.KNOWN | 1L << 63);
     assertThat(Capabilities.CURRENT.intersect(later).bits()).isEqualTo(Capabilities.LZ4);
     assertThat(Capabilities.CURRENT.has(Capabilities.ZERO_RUNS | Capabilities.LZ4)).isTrue();
-    assertThat(Capabilities.CURRENT.has(Capabilities.LZ4 | Capabilities.DELTA)).isFalse();
+    assertThat(Capabilities.CURRENT.has(Capabilities.LZ4 | Capabilities.KNOWN)).isFalse();
     assertThat(new Limits(1 << 20, 2, 1024).intersect(new Limits(1 << 16, 16, 100)))
         .isEqualTo(new Limits(1 << 16, 2, 100));
   }

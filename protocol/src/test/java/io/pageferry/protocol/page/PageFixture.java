@@ -2,8 +2,10 @@ package io.pageferry.protocol.page;
 
 import io.netty.buffer.ByteBuf;
 import io.pageferry.protocol.frame.FrameHeader;
+import io.pageferry.protocol.frame.ProtocolException;
 import io.pageferry.protocol.message.Capabilities;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -63,6 +65,7 @@ final class PageFixture {
     final byte[][] pages;
     int zeroRuns;
     int dataRuns;
+    int baseRuns;
 
     ArrayImage(int count) {
       pages = new byte[count][PageBatch.PAGE_BYTES];
@@ -85,6 +88,18 @@ final class PageFixture {
       for (int page = 0; page < data.readableBytes() / PageBatch.PAGE_BYTES; page++) {
         data.getBytes(
             data.readerIndex() + page * PageBatch.PAGE_BYTES, pages[(int) firstPage + page]);
+      }
+    }
+
+    @Override
+    public void bases(int round, int region, long firstPage, ByteBuffer into)
+        throws ProtocolException {
+      baseRuns++;
+      for (int page = (int) firstPage; into.hasRemaining(); page++) {
+        if (Arrays.equals(pages[page], PageFixture.zero())) {
+          throw ProtocolException.violation("a delta of page " + page + ", which has no content");
+        }
+        into.put(pages[page]);
       }
     }
   }

@@ -102,7 +102,59 @@ public final class WireSpeed {
     ByteBuf textFrame = encode(compressing, textPages, stripe, tally).skipBytes(FrameHeader.BYTES);
     PageSink nowhere = new Nowhere();
     measure("decode text with LZ4", () -> decoder.decode(textFrame, nowhere));
+    for (int run : new int[] {64, 8, 1}) {
+      deltas(allocator, noise, run);
+    }
     System.out.println(crc[0] + " " + digest.value() + " " + landed.value() + " " + tally);
+  }
+
+  /** Pages of which one byte in twenty changed, so many side by side. */
+  private static void deltas(PooledByteBufAllocator allocator, List<byte[]> pages, int side)
+      throws IOException {
+    Random random = new Random(2);
+    List<byte[]> changed = new ArrayList<>();
+    for (byte[] page : pages) {
+      byte[] next = page.clone();
+      for (int bytes = PageBatch.PAGE_BYTES / 20; bytes > 0; bytes -= side) {
+        int at = random.nextInt(PageBatch.PAGE_BYTES - side);
+        for (int i = at; i < at + side; i++) {
+          next[i] = (byte) ~page[i];
+        }
+      }
+      changed.add(next);
+    }
+    ImageLayout layout = PageFixture.layout(PAGES);
+    try (BaseCache bases = new BaseCache(layout, BYTES);
+        PageEncoder encoder = new PageEncoder(allocator, false, bases);
+        PageEncoder compressing = new PageEncoder(allocator, true, bases);
+        ImageDigest digest = new ImageDigest(layout)) {
+      ByteBuf before = PageFixture.snapshot(encoder, pages);
+      ByteBuf after = PageFixture.snapshot(encoder, changed);
+      MemorySegment from = MemorySegment.ofBuffer(before.nioBuffer());
+      MemorySegment to = MemorySegment.ofBuffer(after.nioBuffer());
+      MemorySegment out = MemorySegment.ofBuffer(allocator.directBuffer(8192).nioBuffer(0, 8192));
+      int[] length = {0};
+      String what = "5 %% changed, %d bytes side by side: ".formatted(side);
+      measure(
+          what + "runs",
+          () -> {
+            for (int at = 0; at < BYTES; at += PageBatch.PAGE_BYTES) {
+              length[0] = DeltaRuns.write(from, at, to, at, out, 0, PageDelta.MAX_BYTES);
+            }
+          });
+      ImageDigest.Stripe stripe = digest.stripe();
+      PageTally tally = new PageTally();
+      int[] round = {1};
+      for (PageEncoder each : List.of(encoder, compressing)) {
+        measure(
+            what + (each == encoder ? "encode" : "encode, LZ4 allowed"),
+            () -> {
+              bases.begin(++round[0], true);
+              encode(each, round[0] % 2 == 0 ? before : after, stripe, tally).release();
+            });
+      }
+      System.out.printf("  the last of them takes %d bytes; %s%n", length[0], tally);
+    }
   }
 
   private static ByteBuf encode(

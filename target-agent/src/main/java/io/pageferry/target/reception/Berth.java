@@ -1,7 +1,9 @@
 package io.pageferry.target.reception;
 
 import io.netty.buffer.ByteBuf;
+import io.pageferry.protocol.frame.ProtocolException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 
 /**
  * Where the pages of one channel land, and their share of the running digest. Used by one thread at
@@ -17,6 +19,17 @@ interface Berth {
 
   /** Pages of zeros. */
   void zero(int region, long firstPage, long count) throws IOException;
+
+  /**
+   * What has landed of these pages before. Only where the guest stands still and every page of an
+   * earlier round is there: in post-copy a page crosses once.
+   *
+   * @param into to be filled with whole pages, borrowed for the call
+   * @throws ProtocolException if there is nothing to which a page could be a difference
+   */
+  default void bases(int region, long firstPage, ByteBuffer into) throws IOException {
+    throw ProtocolException.violation("a delta of page " + firstPage + " outside of the rounds");
+  }
 
   /** The end of a frame: nothing of it is put off any longer. */
   void flush() throws IOException;

@@ -2,8 +2,11 @@ package io.pageferry.target.reception;
 
 import io.netty.buffer.ByteBuf;
 import io.pageferry.guest.image.GuestImage;
+import io.pageferry.protocol.frame.ProtocolException;
 import io.pageferry.protocol.page.ImageDigest;
+import io.pageferry.protocol.page.PageBatch;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 
 /**
  * Lands pages in the image's files, while the guest stands still.
@@ -31,6 +34,17 @@ final class ImageBerth implements Berth {
     flush();
     image.write(region, firstPage, data.nioBuffer());
     stripe.pages(region, firstPage, data);
+  }
+
+  /** Reads the image and not its digest, which is only asked whether there is anything. */
+  @Override
+  public void bases(int region, long firstPage, ByteBuffer into) throws IOException {
+    flush();
+    if (!stripe.haveContent(region, firstPage, into.remaining() / PageBatch.PAGE_BYTES)) {
+      throw ProtocolException.violation(
+          "a delta from page " + firstPage + " on, of which not all has landed with content");
+    }
+    image.read(region, firstPage, into);
   }
 
   @Override

@@ -13,6 +13,7 @@ import io.pageferry.protocol.page.PageDecoder;
 import io.pageferry.protocol.page.PageSink;
 import io.pageferry.target.MigrationAborted;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.FileSystemException;
 import org.jspecify.annotations.Nullable;
 
@@ -102,6 +103,12 @@ final class PageLanding implements FrameListener, PageSink {
     berth.pages(region, firstPage, data);
     landedInRound += count;
     landed.add(count);
+  }
+
+  @Override
+  public void bases(int round, int region, long firstPage, ByteBuffer into) throws IOException {
+    admit(round);
+    berth.bases(region, firstPage, into);
   }
 
   @Override
