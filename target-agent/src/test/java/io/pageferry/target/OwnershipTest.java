@@ -97,7 +97,9 @@ class OwnershipTest {
       ScriptedSource source = new ScriptedSource(bench.address(), MEMORY);
       source.prepare(guest, "alpha", 1, false);
       source.close();
-      assertThat(query(source.migration)).isEqualTo(OwnershipState.PREPARED);
+      await()
+          .atMost(Duration.ofSeconds(30))
+          .until(() -> query(source.migration) == OwnershipState.PREPARED);
       assertThat(reclaim(source.migration)).isEqualTo(OwnershipState.ABANDONED);
       assertThat(query(source.migration)).isEqualTo(OwnershipState.ABANDONED);
       bench.awaitIdle();

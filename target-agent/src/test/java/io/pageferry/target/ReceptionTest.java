@@ -50,7 +50,9 @@ class ReceptionTest {
       Prepared prepared = source.prepare(guest, "alpha", channels, verifyFull);
       assertThat(prepared.digestMatches()).isTrue();
       assertThat(prepared.high()).isEqualTo(source.digest().high());
-      assertThat(bench.ledger(source.migration).state()).isEqualTo(LedgerState.PREPARED);
+      await()
+          .atMost(Duration.ofSeconds(30))
+          .until(() -> bench.ledger(source.migration).state() == LedgerState.PREPARED);
 
       source.control.send(new Commit());
       Started started = source.expect(Started.class);

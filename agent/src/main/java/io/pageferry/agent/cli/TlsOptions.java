@@ -122,7 +122,9 @@ public final class TlsOptions {
               + " read and change the guest's memory",
           address.getHostString(),
           address.getPort());
-      return TransportSettings.plaintext().withTransport(usableTransport());
+      return TransportSettings.plaintext()
+          .withTransport(usableTransport())
+          .withUrgency(new FaultThreadUrgency());
     }
     try {
       TlsContext tls =
@@ -131,7 +133,9 @@ public final class TlsOptions {
         story.warn(
             "No revocation list was given: a revoked certificate is accepted until it expires.");
       }
-      return TransportSettings.tls(tls).withTransport(usableTransport());
+      return TransportSettings.tls(tls)
+          .withTransport(usableTransport())
+          .withUrgency(new FaultThreadUrgency());
     } catch (TlsSetupException e) {
       throw new CommandFailure(ExitCode.REFUSED, String.valueOf(e.getMessage()), e);
     }

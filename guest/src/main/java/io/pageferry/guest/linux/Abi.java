@@ -52,6 +52,12 @@ final class Abi {
   static final long EXT4_SUPER_MAGIC = 0xef53;
   static final long XFS_SUPER_MAGIC = 0x58465342;
 
+  // sched.h
+  static final int SCHED_OTHER = 0;
+  static final int SCHED_FIFO = 1;
+  static final int SCHED_RESET_ON_FORK = 0x40000000;
+  static final int SCHED_PARAM_BYTES = 4;
+
   // sys/mman.h
   static final int PROT_READ = 1;
   static final int PROT_WRITE = 2;

@@ -32,6 +32,7 @@ public final class KernelFeatures {
   public static final String PAGEMAP_OF_OTHERS = "pagemap-of-others";
   public static final String PROCESS_DESCRIPTORS = "process-descriptors";
   public static final String ATTACH = "attach";
+  public static final String URGENT_THREADS = "urgent-threads";
   public static final String MEMFD = "memfd";
   public static final String HUGETLBFS = "hugetlbfs";
   public static final String HUGE_PAGE_TRACKING = "huge-page-tracking";

@@ -32,6 +32,7 @@ final class KernelProbe {
     features.add(pagemapOfOthers());
     features.add(processDescriptors());
     features.add(attach());
+    features.add(urgentThreads());
     features.add(memfd());
     features.add(hugetlbfs());
     features.add(hugePageTracking());
@@ -195,6 +196,21 @@ final class KernelProbe {
   }
 
   /** Asks about a thread that cannot be: whether asking is allowed at all. */
+  private static Feature urgentThreads() {
+    try {
+      ThreadPriority.first();
+      ThreadPriority.inTurn();
+      return yes(KernelFeatures.URGENT_THREADS, "page faults are served before everything else");
+    } catch (LinuxException e) {
+      return no(
+          KernelFeatures.URGENT_THREADS,
+          e,
+          "Without it a page fault takes its turn with the pages that are pushed, which costs"
+              + " milliseconds on a busy host: grant the agent CAP_SYS_NICE, or a limit of real-time"
+              + " priority (ulimit -r 1)");
+    }
+  }
+
   private static Feature attach() {
     String remedy =
         "Needed for guests that hand nothing over, such as QEMU: grant the agent CAP_SYS_PTRACE, in"

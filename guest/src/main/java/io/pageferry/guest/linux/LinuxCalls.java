@@ -87,6 +87,9 @@ final class LinuxCalls {
   private static final MethodHandle SYSCALL_3 =
       variadic("syscall", JAVA_LONG, 1, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
 
+  private static final MethodHandle SCHED_SETSCHEDULER =
+      call("sched_setscheduler", JAVA_INT, JAVA_INT, JAVA_INT, POINTER);
+
   private static final MethodHandle PTRACE =
       variadic("ptrace", JAVA_LONG, 1, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG);
   private static final MethodHandle WAITPID =
@@ -306,6 +309,11 @@ final class LinuxCalls {
                 (long)
                     SYSCALL_3.invokeExact(
                         s, Abi.SYS_PIDFD_GETFD, (long) pidfd, (long) descriptor, 0L));
+  }
+
+  /** Of the calling thread. */
+  static int schedSetscheduler(int policy, MemorySegment parameter) {
+    return (int) attempt(s -> (int) SCHED_SETSCHEDULER.invokeExact(s, 0, policy, parameter));
   }
 
   /** For requests that answer with 0; those that peek answer otherwise in the C library. */

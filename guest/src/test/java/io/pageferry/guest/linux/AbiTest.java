@@ -84,6 +84,8 @@ class AbiTest {
         O("STATFS_BSIZE", statfs, f_bsize); O("STATFS_BLOCKS", statfs, f_blocks);
         O("STATFS_BAVAIL", statfs, f_bavail);
         C(TMPFS_MAGIC); C(HUGETLBFS_MAGIC); C(EXT4_SUPER_MAGIC); C(XFS_SUPER_MAGIC);
+        C(SCHED_OTHER); C(SCHED_FIFO); C(SCHED_RESET_ON_FORK);
+        N("SCHED_PARAM_BYTES", sizeof(struct sched_param));
         C(PROT_READ); C(PROT_WRITE); C(MAP_SHARED); C(MAP_PRIVATE); C(MAP_ANONYMOUS);
         C(MADV_DONTNEED); C(MADV_POPULATE_READ); C(MFD_CLOEXEC);
         C(AF_UNIX); C(SOCK_STREAM); C(SOCK_CLOEXEC); C(SOCK_NONBLOCK); C(SOL_SOCKET);

@@ -10,7 +10,7 @@ class KernelFeaturesTest {
   @Test
   void everyFeatureIsNamedOnceAndExplained() {
     KernelFeatures features = KernelFeatures.probe(Set.of(), Set.of());
-    assertThat(features.all()).extracting(Feature::name).doesNotHaveDuplicates().hasSize(12);
+    assertThat(features.all()).extracting(Feature::name).doesNotHaveDuplicates().hasSize(13);
     assertThat(features.all()).allSatisfy(feature -> assertThat(feature.detail()).isNotBlank());
   }
 

@@ -39,20 +39,28 @@ final class EventLoops extends MultiThreadIoEventLoopGroup {
   }
 
   private final List<Occupation> places = new ArrayList<>();
+  private final ThreadUrgency urgency;
 
   /**
    * @param threads started as needed
    * @param name of the threads, in front of a number
+   * @param urgency for as long as a thread has an urgent channel
    */
-  EventLoops(int threads, String name, Transport transport) {
-    this(threads, name, transport, new ArrayList<>());
+  EventLoops(int threads, String name, Transport transport, ThreadUrgency urgency) {
+    this(threads, name, transport, urgency, new ArrayList<>());
   }
 
-  private EventLoops(int threads, String name, Transport transport, List<AnswerWatch> watches) {
+  private EventLoops(
+      int threads,
+      String name,
+      Transport transport,
+      ThreadUrgency urgency,
+      List<AnswerWatch> watches) {
     super(
         threads,
         new DefaultThreadFactory(name, true),
         transport.ioHandlerFactory(() -> added(new AnswerWatch(), watches)));
+    this.urgency = urgency;
     // Made one after the other with their loops; io_uring makes none.
     int made = 0;
     for (EventExecutor loop : this) {
@@ -110,12 +118,19 @@ final class EventLoops extends MultiThreadIoEventLoopGroup {
     for (Occupation place : places) {
       if (place.loop.equals(channel.eventLoop())) {
         place.urgent++;
+        if (place.urgent == 1) {
+          place.loop.execute(urgency::begin);
+        }
         channel.closeFuture().addListener(closed -> free(place));
       }
     }
   }
 
+  /** On the loop, as every close future's listener. */
   private synchronized void free(Occupation place) {
     place.urgent--;
+    if (place.urgent == 0) {
+      urgency.end();
+    }
   }
 }

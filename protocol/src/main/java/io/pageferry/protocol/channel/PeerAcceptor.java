@@ -50,7 +50,7 @@ public final class PeerAcceptor implements AutoCloseable {
     this.settings = settings;
     strangers = new Strangers<>(settings.maxHandshakes());
     transport = settings.transport().resolve();
-    group = new EventLoops(settings.eventLoopThreads(), "accept", transport);
+    group = new EventLoops(settings.eventLoopThreads(), "accept", transport, settings.urgency());
   }
 
   /** The transport in use, never AUTO. */

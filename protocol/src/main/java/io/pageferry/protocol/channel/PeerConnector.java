@@ -44,8 +44,8 @@ public final class PeerConnector implements AutoCloseable {
     }
     this.settings = settings;
     transport = settings.transport().resolve();
-    group = new EventLoops(settings.eventLoopThreads(), "connect", transport);
-    urgentGroup = new EventLoops(1, "connect-urgent", transport);
+    group = new EventLoops(settings.eventLoopThreads(), "connect", transport, settings.urgency());
+    urgentGroup = new EventLoops(1, "connect-urgent", transport, settings.urgency());
   }
 
   /** The transport in use, never AUTO. */

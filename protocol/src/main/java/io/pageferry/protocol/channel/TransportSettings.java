@@ -22,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param eventLoopThreads threads that carry bytes and run frame listeners; started as needed. Each
  *     channel has one of its own as long as they last; default 20, which is enough for a migration
  *     with all the channels that it can have
+ * @param urgency of the threads of urgent channels, default none
  */
 public record TransportSettings(
     Transport transport,
@@ -31,7 +32,8 @@ public record TransportSettings(
     Duration keepAlive,
     Duration silenceLimit,
     int maxHandshakes,
-    int eventLoopThreads) {
+    int eventLoopThreads,
+    ThreadUrgency urgency) {
 
   /** 16 data channels, control and fault channel, the listening socket, and one in hand. */
   private static final int DEFAULT_EVENT_LOOPS = 20;
@@ -66,7 +68,8 @@ public record TransportSettings(
         Duration.ofSeconds(1),
         Duration.ofSeconds(5),
         64,
-        DEFAULT_EVENT_LOOPS);
+        DEFAULT_EVENT_LOOPS,
+        ThreadUrgency.NONE);
   }
 
   /** TLS 1.3 with the defaults. */
@@ -83,7 +86,8 @@ public record TransportSettings(
         keepAlive,
         silenceLimit,
         maxHandshakes,
-        eventLoopThreads);
+        eventLoopThreads,
+        urgency);
   }
 
   public TransportSettings withTransport(Transport value) {
@@ -95,7 +99,8 @@ public record TransportSettings(
         keepAlive,
         silenceLimit,
         maxHandshakes,
-        eventLoopThreads);
+        eventLoopThreads,
+        urgency);
   }
 
   /** Sets the limits for the TCP connection and for the handshake. */
@@ -108,7 +113,8 @@ public record TransportSettings(
         keepAlive,
         silenceLimit,
         maxHandshakes,
-        eventLoopThreads);
+        eventLoopThreads,
+        urgency);
   }
 
   /**
@@ -124,7 +130,8 @@ public record TransportSettings(
         interval,
         silence,
         maxHandshakes,
-        eventLoopThreads);
+        eventLoopThreads,
+        urgency);
   }
 
   public TransportSettings withMaxHandshakes(int value) {
@@ -136,7 +143,8 @@ public record TransportSettings(
         keepAlive,
         silenceLimit,
         value,
-        eventLoopThreads);
+        eventLoopThreads,
+        urgency);
   }
 
   public TransportSettings withEventLoopThreads(int value) {
@@ -148,6 +156,20 @@ public record TransportSettings(
         keepAlive,
         silenceLimit,
         maxHandshakes,
+        value,
+        urgency);
+  }
+
+  public TransportSettings withUrgency(ThreadUrgency value) {
+    return new TransportSettings(
+        transport,
+        tls,
+        connectTimeout,
+        handshakeTimeout,
+        keepAlive,
+        silenceLimit,
+        maxHandshakes,
+        eventLoopThreads,
         value);
   }
 }

@@ -41,6 +41,34 @@ final class EventLoopsTest {
   }
 
   @Test
+  void theThreadOfAnUrgentChannelRunsFirstForAsLongAsItLasts() throws Exception {
+    BlockingQueue<String> said = new LinkedBlockingQueue<>();
+    ThreadUrgency urgency =
+        new ThreadUrgency() {
+          @Override
+          public void begin() {
+            said.add("begins on " + Thread.currentThread().getName());
+          }
+
+          @Override
+          public void end() {
+            said.add("ends on " + Thread.currentThread().getName());
+          }
+        };
+    try (Wire wire = new Wire(TransportSettings.plaintext().withUrgency(urgency))) {
+      Wire.Ends usual = wire.join();
+      Wire.Ends urgent = wire.join();
+      String thread = threadOf(urgent.target(), urgent.source());
+      urgent.target().urgent();
+      assertThat(said.poll(30, TimeUnit.SECONDS)).isEqualTo("begins on " + thread);
+      usual.close();
+      urgent.close();
+      assertThat(said.poll(30, TimeUnit.SECONDS)).isEqualTo("ends on " + thread);
+      assertThat(said).isEmpty();
+    }
+  }
+
+  @Test
   void whoeverComesLaterDoesNotShareAnUrgentChannelsThread() throws Exception {
     int threads = 3; // of which the listening socket has one
     try (Wire wire = new Wire(TransportSettings.plaintext().withEventLoopThreads(threads))) {

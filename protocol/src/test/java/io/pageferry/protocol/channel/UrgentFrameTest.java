@@ -292,7 +292,7 @@ final class UrgentFrameTest {
   @ParameterizedTest
   @MethodSource("all")
   void theKernelIsToldWhatIsUrgent(Transport transport) throws Exception {
-    EventLoops loops = new EventLoops(1, "urgent-test", transport);
+    EventLoops loops = new EventLoops(1, "urgent-test", transport, ThreadUrgency.NONE);
     try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       Channel channel =
           new Bootstrap()

@@ -29,9 +29,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * From the last page to a guest that runs here, step by step, each on disk before it is acted on:
- * {@link #prepare}, {@link #awaitCommit}, {@link #takeOver}, {@link #awaitGoodbye}. The guest
- * stands still meanwhile. Driver thread only.
+ * From the last page to a guest that runs here, step by step: {@link #prepare}, {@link
+ * #awaitCommit}, {@link #takeOver}, which is on disk before it is acted on, {@link #awaitGoodbye}.
+ * The guest stands still meanwhile. Driver thread only.
  */
 final class Handover {
   private static final Logger LOG = LoggerFactory.getLogger(Handover.class);
@@ -72,8 +72,8 @@ final class Handover {
   }
 
   /**
-   * Compares the digest, loads the device state, which changes the memory, and is ready: on disk
-   * first, then said.
+   * Compares the digest, loads the device state, which changes the memory, and says that it is
+   * ready.
    *
    * @param running this side's running digest
    */
@@ -93,7 +93,7 @@ final class Handover {
 
   /**
    * Serves the page faults of a guest whose pages are still to come, then loads the device state,
-   * which may touch some of them, and is ready: on disk first, then said.
+   * which may touch some of them, and says that it is ready.
    *
    * @param round the round in which the missing pages come
    * @param dataChannels how many channels they come by, also after they were lost
@@ -210,10 +210,12 @@ final class Handover {
 
   private void prepared(@Nullable LedgerFields fields, Digest ours)
       throws MigrationAborted, InterruptedException {
-    record(LedgerState.PREPARED, fields);
     progress.phase("prepared");
     HoldPoint.reached("prepared");
     line.send(new Prepared(true, ours.high(), ours.low()));
+    // Goes to the disk while the source's HANDED_OVER does. Nobody relies on it: a guest that was
+    // never taken over is the source's whether or not it was ready.
+    record(LedgerState.PREPARED, fields);
   }
 
   private Digest compare(DigestValue theirs, Digest running, ImageLayout layout)
