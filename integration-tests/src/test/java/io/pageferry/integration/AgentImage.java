@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.jar.JarEntry;
 import java.util.jar.JarOutputStream;
 import java.util.stream.Stream;
+import javax.tools.ToolProvider;
 import org.testcontainers.images.builder.ImageFromDockerfile;
 
 /**
@@ -50,6 +51,36 @@ final class AgentImage {
       }
     }
     return image;
+  }
+
+  /**
+   * A jar that, put before all others, makes an agent one of another time: it speaks the versions
+   * 98 and 99 of the protocol.
+   *
+   * @param folder to be made, for the jar
+   */
+  static Path newer(Path folder) throws IOException {
+    String name = "VersionRange.java";
+    Path changed = Files.createDirectories(folder).resolve(name);
+    Files.writeString(
+        changed,
+        Files.readString(
+                CHECKOUT.resolve("protocol/src/main/java/io/pageferry/protocol/message/" + name))
+            .replaceFirst("new VersionRange\\(\\d+, \\d+\\)", "new VersionRange(98, 99)"));
+    Path classes = folder.resolve("classes");
+    String[] options = {
+      "-proc:none",
+      "-implicit:none",
+      "-cp",
+      System.getProperty("java.class.path", ""),
+      "-d",
+      classes.toString(),
+      changed.toString()
+    };
+    if (ToolProvider.getSystemJavaCompiler().run(null, null, null, options) != 0) {
+      throw new IOException(changed + " does not compile");
+    }
+    return jarOf(classes, folder.resolve("newer.jar"));
   }
 
   private static Path jarOf(Path classes, Path jar) throws IOException {

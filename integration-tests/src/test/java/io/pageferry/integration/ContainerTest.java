@@ -54,12 +54,14 @@ final class ContainerTest {
   private static final int METRICS = 9420;
   private static final int FAILED = 1;
   private static final int REFUSED = 3;
+  private static final int RECOVERABLE = 5;
   private static final AtomicInteger GUESTS = new AtomicInteger();
 
   /** Fixed, so that a container that is connected again has the address that it had. */
   private static final String SUBNET = "10.214.77.0/24";
 
   private static final String TARGET_ADDRESS = "10.214.77.77";
+  private static final String MORTAL_ADDRESS = "10.214.77.78";
 
   @TempDir private static Path scratch;
 
@@ -317,6 +319,65 @@ final class ContainerTest {
       assertWhole(guest);
       guest.quit();
     }
+  }
+
+  /** With the container went the guest; what is to be kept and what has become of it is said. */
+  @Test
+  void theTargetIsKilledInPostCopyAndStartedAgain() throws Exception {
+    try (GenericContainer<?> other =
+        target("mortal", target.getDockerImageName())
+            .withCreateContainerCmdModifier(create -> create.withIpv4Address(MORTAL_ADDRESS))) {
+      other.start();
+      DemoGuestSpec spec = spec().withPattern("random");
+      DemoGuest guest = startGuest(spec, "mortal");
+      try (RunningProcess agent =
+          migrate(
+              spec,
+              "mortal",
+              "/pki",
+              "--mode",
+              "postcopy",
+              "--bandwidth",
+              "2MB/s",
+              "--recover-for",
+              "1s")) {
+        agent.awaitLine("serving", Journey.SERVING, LIMIT);
+        SystemCommand.run("docker", "kill", other.getContainerId());
+        assertThat(agent.awaitExit(LIMIT)).describedAs(agent.state()).isEqualTo(RECOVERABLE);
+        assertThat(agent.transcript().text()).contains("keep the paused copy", "source recover");
+      }
+      SystemCommand.run("docker", "start", other.getContainerId());
+      try (RunningProcess recovery =
+          RunningProcess.start(
+              "source recover",
+              List.of("docker", "exec", source.getContainerId(), LAUNCHER, "source", "recover"),
+              Terminal.DETACHED,
+              Map.of())) {
+        assertThat(recovery.awaitExit(LIMIT)).describedAs(recovery.state()).isEqualTo(FAILED);
+        assertThat(recovery.transcript().text()).contains("ended there");
+      }
+      assertThat(guest.isRunning()).isFalse();
+      assertWhole(guest);
+      guest.quit();
+    }
+  }
+
+  /** The same agent, but for the versions that it speaks. */
+  @Test
+  void anAgentThatSpeaksOtherVersionsIsRefused() throws Exception {
+    String place = source.getContainerId() + ":/opt/pageferry/lib/000-0-newer.jar";
+    SystemCommand.run("docker", "cp", AgentImage.newer(scratch.resolve("newer")).toString(), place);
+    DemoGuestSpec spec = spec();
+    DemoGuest guest = startGuest(spec, "target");
+    try (RunningProcess agent = migrate(spec, "target", "/pki")) {
+      assertThat(agent.awaitExit(LIMIT)).describedAs(agent.state()).isEqualTo(REFUSED);
+      assertThat(agent.transcript().text()).contains("98 to 99", "runs on here");
+    } finally {
+      SystemCommand.run(
+          "docker", "exec", source.getContainerId(), "rm", place.substring(place.indexOf('/')));
+    }
+    assertThat(guest.isRunning()).isTrue();
+    guest.quit();
   }
 
   @Test
