@@ -204,7 +204,7 @@ class OwnershipTest {
         TargetProcess agent = new TargetProcess(bench);
         ScriptedSource source = new ScriptedSource(agent.address(), MEMORY)) {
       source.prepare(guest, "alpha", 1, false);
-      agent.kill();
+      killWhenPrepared(agent, source);
       try (TargetProcess next = new TargetProcess(bench);
           ScriptedSource asking = new ScriptedSource(next.address(), MEMORY)) {
         asking.control.send(new OwnershipQuery(source.migration));
@@ -221,7 +221,7 @@ class OwnershipTest {
         TargetProcess agent = new TargetProcess(bench);
         ScriptedSource source = new ScriptedSource(agent.address(), MEMORY)) {
       source.prepare(guest, "alpha", 1, false);
-      agent.kill();
+      killWhenPrepared(agent, source);
       // As if the agent had been killed between its ledger and the guest's start.
       try (OwnershipLedger ledger =
           OwnershipLedger.open(bench.state, LedgerSide.TARGET, source.migration)) {
@@ -246,7 +246,7 @@ class OwnershipTest {
         TargetProcess agent = new TargetProcess(bench);
         ScriptedSource source = new ScriptedSource(agent.address(), MEMORY)) {
       source.prepare(guest, "alpha", 1, false);
-      agent.kill();
+      killWhenPrepared(agent, source);
       try (OwnershipLedger ledger =
           OwnershipLedger.open(bench.state, LedgerSide.TARGET, source.migration)) {
         ledger.record(LedgerState.TAKEN_OVER);
@@ -259,6 +259,14 @@ class OwnershipTest {
       assertThat(findings).singleElement().matches(finding -> !finding.settled());
       assertThat(findings.getFirst().sentence()).contains("alpha", "belongs to this host");
     }
+  }
+
+  /** What it has said is on its disk a moment later. */
+  private void killWhenPrepared(TargetProcess agent, ScriptedSource source) throws Exception {
+    await()
+        .atMost(Duration.ofSeconds(30))
+        .until(() -> bench.ledger(source.migration).state() == LedgerState.PREPARED);
+    agent.kill();
   }
 
   private void assertRuns(boolean running) throws Exception {
