@@ -71,6 +71,7 @@ final class BenchTest {
   void aBenchmarkThatThereIsNotIsAMistake(Hosts hosts) throws Exception {
     RunningProcess bench = bench(hosts, "speed");
     assertThat(exit(bench)).describedAs(bench.state()).isEqualTo(2);
-    assertThat(bench.transcript().text()).contains("no benchmark 'speed'", "wire, faults, paging");
+    assertThat(bench.transcript().text())
+        .contains("no benchmark 'speed'", "wire, faults, paging, savings");
   }
 }

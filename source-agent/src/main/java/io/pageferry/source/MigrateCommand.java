@@ -152,6 +152,15 @@ final class MigrateCommand implements Callable<ExitCode> {
   private long dirtyThreshold;
 
   @Option(
+      names = "--zero",
+      paramLabel = "HOW",
+      defaultValue = "auto",
+      description =
+          "auto: of pages of zeros only the numbers are sent; off: they are sent like all others, to"
+              + " see what the former saves (default: ${DEFAULT-VALUE}).")
+  private Zero zero = Zero.AUTO;
+
+  @Option(
       names = "--compress",
       paramLabel = "HOW",
       defaultValue = "auto",
@@ -239,6 +248,12 @@ final class MigrateCommand implements Callable<ExitCode> {
       throw new TypeConversionException(
           "'" + text + "' is none of precopy, postcopy, hybrid and stop-and-copy");
     }
+  }
+
+  /** Whether pages of zeros are only named. */
+  enum Zero {
+    AUTO,
+    OFF
   }
 
   /** Whether LZ4 is tried. */
@@ -342,6 +357,7 @@ final class MigrateCommand implements Callable<ExitCode> {
         maxRounds,
         maxSent,
         dirtyThreshold,
+        zero == Zero.AUTO,
         compress == Compress.AUTO,
         deltaCache(),
         tracking,

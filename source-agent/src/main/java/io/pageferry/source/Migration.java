@@ -35,6 +35,7 @@ import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.page.BaseCache;
 import io.pageferry.protocol.page.Digest;
 import io.pageferry.protocol.page.ImageDigest;
+import io.pageferry.protocol.page.PageEncodings;
 import io.pageferry.protocol.page.PageRehearsal;
 import io.pageferry.protocol.rehearsal.ConversationRehearsal;
 import io.pageferry.source.MigrationSettings.OnStall;
@@ -265,14 +266,7 @@ final class Migration {
     Pacer pacer = new Pacer(settings.bandwidth());
     try (RoundSender rounds =
         new RoundSender(
-            link,
-            guest.image(),
-            guest::gone,
-            sent,
-            pacer,
-            settings.compress(),
-            bases(guest, link),
-            progress)) {
+            link, guest.image(), guest::gone, sent, pacer, encodings(guest, link), progress)) {
       Course course =
           new Course(
               guest,
@@ -293,6 +287,14 @@ final class Migration {
       cost.remember(parts.fixedNanos());
       link.send(new Goodbye());
     }
+  }
+
+  /** What the user wants and the target can do. */
+  private PageEncodings encodings(SourceGuest guest, TargetLink link) {
+    return new PageEncodings(
+        settings.zeroRuns() && link.has(Capabilities.ZERO_RUNS),
+        settings.compress() && link.has(Capabilities.LZ4),
+        bases(guest, link));
   }
 
   /** Where pages that are sent again find what the target has of them; null for no deltas. */

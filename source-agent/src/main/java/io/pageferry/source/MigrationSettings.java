@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param maxRounds rounds while the guest runs
  * @param maxSentRatio bytes on the wire as a multiple of the guest's memory
  * @param dirtyThreshold pages; so few left mean that another round gains nothing
+ * @param zeroRuns whether pages of zeros are only named
  * @param compress whether LZ4 is tried
  * @param deltaCache bytes kept of pages that are sent again, so that they may go as deltas; 0 for
  *     none, {@link #DELTA_CACHE_BY_MEMORY} for a share of the guest's memory
@@ -47,6 +48,7 @@ record MigrationSettings(
     int maxRounds,
     double maxSentRatio,
     long dirtyThreshold,
+    boolean zeroRuns,
     boolean compress,
     long deltaCache,
     Tracking tracking,

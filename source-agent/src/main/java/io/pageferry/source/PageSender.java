@@ -6,14 +6,13 @@ import io.pageferry.guest.image.GuestImage;
 import io.pageferry.protocol.channel.PeerChannel;
 import io.pageferry.protocol.message.Limits;
 import io.pageferry.protocol.message.PageSpan;
-import io.pageferry.protocol.page.BaseCache;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageEncoder;
+import io.pageferry.protocol.page.PageEncodings;
 import io.pageferry.protocol.page.PageTally;
 import io.pageferry.protocol.page.ZeroPages;
 import java.io.IOException;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Reads, digests, encodes and sends pages on one data channel.
@@ -35,6 +34,7 @@ final class PageSender implements AutoCloseable {
   private final ImageDigest.Stripe digest;
   private final Pacer pacer;
   private final MigrationProgress progress;
+  private final boolean zeroRuns;
   private final PageEncoder encoder;
   private final RoundWork.Piece piece = new RoundWork.Piece();
   private PageTally tally = new PageTally();
@@ -47,8 +47,7 @@ final class PageSender implements AutoCloseable {
       GuestImage image,
       ImageDigest digest,
       Pacer pacer,
-      boolean compress,
-      @Nullable BaseCache bases,
+      PageEncodings encodings,
       MigrationProgress progress) {
     this.index = index;
     this.channel = channel;
@@ -57,7 +56,8 @@ final class PageSender implements AutoCloseable {
     this.digest = digest.stripe();
     this.pacer = pacer;
     this.progress = progress;
-    this.encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, compress, bases);
+    this.zeroRuns = encodings.zeroRuns();
+    this.encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, encodings);
     this.zeros = new ZeroSpans(maxRuns);
   }
 
@@ -108,7 +108,7 @@ final class PageSender implements AutoCloseable {
       snapshot.release();
       throw e;
     }
-    if (ZeroPages.isZero(snapshot, snapshot.readerIndex(), snapshot.readableBytes())) {
+    if (zeroRuns && ZeroPages.isZero(snapshot, snapshot.readerIndex(), snapshot.readableBytes())) {
       snapshot.release();
       gatherZeros(round, tally);
       return;

@@ -15,6 +15,7 @@ import io.pageferry.protocol.message.OwnershipState;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.page.ImageDigest;
+import io.pageferry.protocol.page.PageEncodings;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -155,8 +156,7 @@ final class Resumption {
                 () -> false,
                 remains.digest(),
                 manner.pacer(),
-                manner.compress(),
-                null,
+                new PageEncodings(true, manner.compress(), null),
                 progress)) {
       postcopy.answer();
       Settled settled = postcopy.run(rounds, remains.whole());

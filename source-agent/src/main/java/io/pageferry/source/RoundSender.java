@@ -12,6 +12,7 @@ import io.pageferry.protocol.message.RoundEnd;
 import io.pageferry.protocol.message.RoundLanded;
 import io.pageferry.protocol.page.BaseCache;
 import io.pageferry.protocol.page.ImageDigest;
+import io.pageferry.protocol.page.PageEncodings;
 import io.pageferry.protocol.page.PageTally;
 import java.io.IOException;
 import java.time.Duration;
@@ -46,6 +47,7 @@ final class RoundSender implements AutoCloseable {
   private final BooleanSupplier guestGone;
   private final MigrationProgress progress;
   private final @Nullable BaseCache bases;
+  private final boolean zeroRuns;
   private final DeltaRule deltaRule = new DeltaRule();
   private final List<PageSender> senders = new ArrayList<>();
   private final List<PageTally> tallies = new ArrayList<>();
@@ -71,7 +73,7 @@ final class RoundSender implements AutoCloseable {
 
   /**
    * @param guestGone whether the guest's process has ended while its pages are sent
-   * @param bases of the pages that are sent again, closed with this; null for no deltas
+   * @param encodings what may be used; its bases are closed with this
    */
   RoundSender(
       TargetLink link,
@@ -79,13 +81,13 @@ final class RoundSender implements AutoCloseable {
       BooleanSupplier guestGone,
       ImageDigest digest,
       Pacer pacer,
-      boolean compress,
-      @Nullable BaseCache bases,
+      PageEncodings encodings,
       MigrationProgress progress) {
     this.link = link;
     this.guestGone = guestGone;
     this.progress = progress;
-    this.bases = bases;
+    this.bases = encodings.bases();
+    this.zeroRuns = encodings.zeroRuns();
     List<PeerChannel> channels = link.data();
     for (int index = 0; index < channels.size(); index++) {
       senders.add(
@@ -96,8 +98,7 @@ final class RoundSender implements AutoCloseable {
               image,
               digest,
               pacer,
-              compress,
-              bases,
+              encodings,
               progress));
       tallies.add(new PageTally());
     }
@@ -106,7 +107,7 @@ final class RoundSender implements AutoCloseable {
             channels.size(), Thread.ofPlatform().name("page-sender-", 0).daemon().factory());
   }
 
-  /** What the first round sends: all memory, its holes by name only. */
+  /** What the first round sends: all memory, its holes by name only if that may be. */
   RoundWork everything(GuestImage image) throws IOException {
     RoundWork work = new RoundWork(link.limits());
     for (ImageRegion region : image.regions()) {
@@ -115,14 +116,18 @@ final class RoundSender implements AutoCloseable {
       image.populatedRuns(
           region.index(),
           (index, first, count) -> {
-            if (first > end[0]) {
+            if (first > end[0] && zeroRuns) {
               holes.add(new PageSpan(end[0], first - end[0]));
+            } else if (first > end[0]) {
+              work.add(index, end[0], first - end[0]);
             }
             work.add(index, first, count);
             end[0] = first + count;
           });
       long pages = region.bytes() / 4096;
-      if (pages > end[0]) {
+      if (pages > end[0] && !zeroRuns) {
+        work.add(region.index(), end[0], pages - end[0]);
+      } else if (pages > end[0]) {
         holes.add(new PageSpan(end[0], pages - end[0]));
       }
       work.addHoles(region.index(), holes);

@@ -115,7 +115,9 @@ class ConvergenceTest {
     assertThat(convergence.bandwidth()).isBetween(900_000_000L, 1_100_000_000L);
   }
 
-  /** A round of short pages is over too soon to say how fast the link is, and yet says how short. */
+  /**
+   * A round of short pages is over too soon to say how fast the link is, and yet says how short.
+   */
   @Test
   void pagesThatAreSentAgainMayBeShorterThanThoseOfTheFirstRound() {
     Convergence convergence = new Convergence(LIMITS);

@@ -214,6 +214,30 @@ class HostileSourceTest {
   }
 
   @Test
+  void aDeltaOfAPageThatNeverCame() throws Exception {
+    try (ScriptedSource source = source()) {
+      source.begin("alpha", 1, false);
+      source.control.send(new RoundBegin(1, false, 1));
+      source.data.getFirst().sendFrame(ScriptedSource.deltaBatch(1, 7, 0));
+      assertAbandoned(source, AbortReason.PROTOCOL_VIOLATION, "delta", "page 7");
+    }
+  }
+
+  @Test
+  void aDeltaToAnotherContentThanThePageHas() throws Exception {
+    try (ScriptedSource source = source()) {
+      source.begin("alpha", 1, false);
+      source.control.send(new RoundBegin(1, false, 4));
+      source.data.getFirst().sendFrame(source.batch(1, 5, 4, 'x'));
+      source.data.getFirst().send(new RoundEnd(1, 4));
+      source.expect(RoundLanded.class);
+      source.control.send(new RoundBegin(2, false, 1));
+      source.data.getFirst().sendFrame(ScriptedSource.deltaBatch(2, 7, 12345));
+      assertAbandoned(source, AbortReason.DIGEST_MISMATCH, "page 7");
+    }
+  }
+
+  @Test
   void aRoundOutOfTurn() throws Exception {
     try (ScriptedSource source = source()) {
       source.begin("alpha", 1, false);

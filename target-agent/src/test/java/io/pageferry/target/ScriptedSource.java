@@ -2,6 +2,7 @@ package io.pageferry.target;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.Unpooled;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.protocol.channel.PeerAbortedException;
@@ -232,13 +233,23 @@ final class ScriptedSource implements AutoCloseable {
 
   /** A frame whose numbers no encoder would write: a raw run that need not lie in the image. */
   static ByteBuf rawBatch(int round, int region, long first, int pages) {
-    int data = pages * PageBatch.PAGE_BYTES;
-    int payload = PageBatch.BATCH_HEADER_BYTES + PageBatch.RUN_HEADER_BYTES + data;
+    return run(round, region, first, pages, 2, new byte[pages * PageBatch.PAGE_BYTES]);
+  }
+
+  /** One page as a difference that changes nothing, and is to come out with this hash. */
+  static ByteBuf deltaBatch(int round, long page, int hash) {
+    ByteBuf data = Unpooled.buffer(8).writeIntLE(hash).writeShortLE(0).writeByte(1).writeByte(0);
+    return run(round, 0, page, 1, 4, data.array());
+  }
+
+  private static ByteBuf run(
+      int round, int region, long first, int pages, int encoding, byte[] data) {
+    int payload = PageBatch.BATCH_HEADER_BYTES + PageBatch.RUN_HEADER_BYTES + data.length;
     ByteBuf frame = ByteBufAllocator.DEFAULT.directBuffer(FrameHeader.BYTES + payload);
     frame.writerIndex(FrameHeader.BYTES);
     frame.writeIntLE(round).writeShortLE(region).writeShortLE(1);
-    frame.writeLongLE(first).writeIntLE(pages).writeByte(2).writeByte(0).writeShortLE(0);
-    frame.writeIntLE(data).writeZero(data);
+    frame.writeLongLE(first).writeIntLE(pages).writeByte(encoding).writeByte(0).writeShortLE(0);
+    frame.writeIntLE(data.length).writeBytes(data);
     FrameHeader.write(
         frame, 0, FrameType.PAGES, payload, Crc32c.of(frame, FrameHeader.BYTES, payload));
     return frame;

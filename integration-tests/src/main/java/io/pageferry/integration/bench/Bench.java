@@ -32,7 +32,8 @@ public final class Bench implements Callable<ExitCode> {
         "What to measure:",
         "wire: how memory crosses;",
         "faults: post-copy's page faults, downtime, pre-paging;",
-        "paging: the cost model of post-copy against measurements on slow links (needs root)."
+        "paging: the cost model of post-copy against measurements on slow links (needs root);",
+        "savings: what is not sent, against a plain pre-copy."
       })
   private String name = "";
 
@@ -85,10 +86,11 @@ public final class Bench implements Callable<ExitCode> {
       case "wire" -> WireBench.start(quick);
       case "faults" -> FaultBench.start(quick);
       case "paging" -> PagingBench.start(quick);
+      case "savings" -> SavingsBench.start(quick);
       default ->
           throw new CommandFailure(
               ExitCode.USAGE,
-              "there is no benchmark '" + name + "'; there are: wire, faults, paging");
+              "there is no benchmark '" + name + "'; there are: wire, faults, paging, savings");
     };
   }
 }

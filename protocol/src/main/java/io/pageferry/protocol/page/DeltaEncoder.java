@@ -20,8 +20,8 @@ import org.jspecify.annotations.Nullable;
 final class DeltaEncoder implements AutoCloseable {
   private static final int PAGE = PageBatch.PAGE_BYTES;
 
-  /** A difference as short as this is not worth another try: the headers weigh as much. */
-  private static final int SHORT = PAGE / 16;
+  /** A difference as short as this is not worth another try: it takes longer than it saves. */
+  private static final int SHORT = PAGE / 8;
 
   /** From here on the page's own LZ4 block may well be shorter. */
   private static final int LONG = PAGE / 4;
@@ -33,6 +33,10 @@ final class DeltaEncoder implements AutoCloseable {
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private final @Nullable LZ4Compressor compressor;
+
+  /** Whether differences have become shorter by LZ4 of late. */
+  private final AdaptiveLz4 adaptive = new AdaptiveLz4();
+
   private final ByteBuf differences;
   private final MemorySegment memory;
 
@@ -93,16 +97,16 @@ final class DeltaEncoder implements AutoCloseable {
     int data = end + PageDelta.HEADER_BYTES;
     int form = PageDelta.RUNS;
     int length = DeltaRuns.write(base, baseAt, page, pageAt, memory, data, PageDelta.MAX_BYTES);
-    if (compressor != null && (length < 0 || length > SHORT)) {
+    if (compressor != null && (length < 0 || length > SHORT) && adaptive.worthTrying(1)) {
       int packed = packedDifference(compressor, base, baseAt, page, pageAt);
-      if (packed <= PageDelta.MAX_BYTES && (length < 0 || packed < length)) {
+      if (adaptive.tried(length < 0 ? PageDelta.MAX_BYTES : length, packed)) {
         MemorySegment.copy(scratchMemory, PAGE, memory, data, packed);
         form = PageDelta.XOR_LZ4;
         length = packed;
       }
-      if (length > LONG && packed(compressor, pageBuffer, pageAt) < length) {
-        return 0;
-      }
+    }
+    if (compressor != null && length > LONG && packed(compressor, pageBuffer, pageAt) < length) {
+      return 0;
     }
     if (length < 0) {
       return 0;

@@ -33,6 +33,7 @@ public final class PageEncoder implements AutoCloseable {
   private final EncodingPlan plan = new EncodingPlan();
   private final AdaptiveLz4 adaptive = new AdaptiveLz4();
   private final @Nullable LZ4Compressor compressor;
+  private final boolean zeroRuns;
   private final @Nullable BaseCache bases;
   private final @Nullable DeltaEncoder deltas;
 
@@ -51,21 +52,20 @@ public final class PageEncoder implements AutoCloseable {
    * @param compress whether LZ4 may be used (the peer must have the capability)
    */
   public PageEncoder(ByteBufAllocator allocator, boolean compress) {
-    this(allocator, compress, null);
+    this(allocator, new PageEncodings(true, compress, null));
   }
 
   /**
    * An encoder for one data channel.
    *
    * @param allocator of snapshots and frames; a pooled one, for they are large and short-lived
-   * @param compress whether LZ4 may be used (the peer must have the capability)
-   * @param bases what the target has, the same for all channels of a migration; null if no
-   *     differences may be sent (the peer must have the capability). Stays the caller's
+   * @param encodings what may be used
    */
-  public PageEncoder(ByteBufAllocator allocator, boolean compress, @Nullable BaseCache bases) {
+  public PageEncoder(ByteBufAllocator allocator, PageEncodings encodings) {
     this.allocator = allocator;
-    this.bases = bases;
-    if (compress) {
+    zeroRuns = encodings.zeroRuns();
+    bases = encodings.bases();
+    if (encodings.lz4()) {
       LZ4Compressor lz4 = LZ4Factory.fastestInstance().fastCompressor();
       compressor = lz4;
       // An accepted block is shorter than its pages, so all before the last fit into their pages.
@@ -209,13 +209,15 @@ public final class PageEncoder implements AutoCloseable {
     for (int i = 0; i < count; i++) {
       int at = offset + i * PAGE;
       if (ZeroPages.isZero(segment, at, PAGE)) {
-        planContent(first + contentBegin, i - contentBegin, offset + contentBegin * PAGE, memory);
-        plan.zero(first + i, 1);
         digest.zeroPage(region, first + i);
         if (bases != null) {
           bases.forget(region, first + i, 1);
         }
-        contentBegin = i + 1;
+        if (zeroRuns) {
+          planContent(first + contentBegin, i - contentBegin, offset + contentBegin * PAGE, memory);
+          plan.zero(first + i, 1);
+          contentBegin = i + 1;
+        }
         continue;
       }
       long hash = digest.page(region, first + i, segment, at);

@@ -66,7 +66,8 @@ public final class PageRehearsal implements AutoCloseable {
     try (ImageDigest sent = new ImageDigest(layout);
         ImageDigest landed = new ImageDigest(layout);
         BaseCache bases = new BaseCache(layout, 4L * PAGES * PageBatch.PAGE_BYTES);
-        PageEncoder encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, true, bases)) {
+        PageEncoder encoder =
+            new PageEncoder(PooledByteBufAllocator.DEFAULT, new PageEncodings(true, true, bases))) {
       ImageDigest.Stripe sentStripe = sent.stripe();
       ImageDigest.Stripe landedStripe = landed.stripe();
       PageDecoder decoder =

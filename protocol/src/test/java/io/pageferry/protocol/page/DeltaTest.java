@@ -51,7 +51,8 @@ class DeltaTest {
     Crossing(int pages, int cached, boolean compress) {
       layout = PageFixture.layout(pages);
       bases = new BaseCache(layout, (long) cached * PAGE);
-      encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, compress, bases);
+      encoder =
+          new PageEncoder(PooledByteBufAllocator.DEFAULT, new PageEncodings(true, compress, bases));
       digest = new ImageDigest(layout);
       stripe = digest.stripe();
       decoder = new PageDecoder(layout, PooledByteBufAllocator.DEFAULT, PageFixture.ALL);
@@ -286,7 +287,8 @@ class DeltaTest {
       List<PageEncoder> encoders = new ArrayList<>();
       List<ImageDigest.Stripe> stripes = new ArrayList<>();
       for (int i = 0; i < channels; i++) {
-        encoders.add(new PageEncoder(PooledByteBufAllocator.DEFAULT, true, bases));
+        encoders.add(
+            new PageEncoder(PooledByteBufAllocator.DEFAULT, new PageEncodings(true, true, bases)));
         stripes.add(digest.stripe());
       }
       for (int round = 1; round < 8; round++) {

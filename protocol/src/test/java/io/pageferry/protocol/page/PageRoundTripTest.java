@@ -6,6 +6,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.PooledByteBufAllocator;
 import io.pageferry.protocol.frame.FrameHeader;
 import io.pageferry.protocol.frame.FrameType;
+import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.message.PageSpan;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -267,6 +268,27 @@ class PageRoundTripTest {
     @Override
     public int count(int run) {
       return spans[run][1];
+    }
+  }
+
+  @Test
+  void pagesOfZerosMayHaveToGoAsTheyAre() throws IOException {
+    ImageLayout layout = PageFixture.layout(4);
+    PageFixture.ArrayImage image = new PageFixture.ArrayImage(4);
+    byte[] noise = PageFixture.noise(new Random(1));
+    image.pages[0] = noise.clone();
+    try (PageEncoder encoder = new PageEncoder(ALLOCATOR, new PageEncodings(false, false, null));
+        ImageDigest digest = new ImageDigest(layout)) {
+      PageTally tally = new PageTally();
+      ByteBuf snapshot =
+          PageFixture.snapshot(encoder, List.of(PageFixture.zero(), noise, PageFixture.zero()));
+      ByteBuf frame = encoder.encode(1, PageRuns.of(0, 0, 3), snapshot, digest.stripe(), tally);
+      new PageDecoder(layout, ALLOCATOR, new Capabilities(0))
+          .decode(PageFixture.payload(frame), image);
+      frame.release();
+      assertThat(tally.raw()).isEqualTo(3);
+      assertThat(image.pages[0]).isEqualTo(PageFixture.zero());
+      assertThat(image.pages[1]).isEqualTo(noise);
     }
   }
 }

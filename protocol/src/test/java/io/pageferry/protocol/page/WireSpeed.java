@@ -125,8 +125,8 @@ public final class WireSpeed {
     }
     ImageLayout layout = PageFixture.layout(PAGES);
     try (BaseCache bases = new BaseCache(layout, BYTES);
-        PageEncoder encoder = new PageEncoder(allocator, false, bases);
-        PageEncoder compressing = new PageEncoder(allocator, true, bases);
+        PageEncoder encoder = new PageEncoder(allocator, new PageEncodings(true, false, bases));
+        PageEncoder compressing = new PageEncoder(allocator, new PageEncodings(true, true, bases));
         ImageDigest digest = new ImageDigest(layout)) {
       ByteBuf before = PageFixture.snapshot(encoder, pages);
       ByteBuf after = PageFixture.snapshot(encoder, changed);
@@ -153,8 +153,20 @@ public final class WireSpeed {
               encode(each, round[0] % 2 == 0 ? before : after, stripe, tally).release();
             });
       }
-      System.out.printf("  the last of them takes %d bytes; %s%n", length[0], tally);
+      System.out.printf(
+          "  the last of them takes %d bytes, %d bytes of heap a frame; %s%n",
+          length[0], heapOf(() -> encode(encoder, before, stripe, tally).release()), tally);
     }
+  }
+
+  /** What one pass allocates on the heap, in bytes; of 240 pages in one frame. */
+  private static long heapOf(Pass pass) throws IOException {
+    com.sun.management.ThreadMXBean thread = (com.sun.management.ThreadMXBean) THREADS;
+    long begin = thread.getCurrentThreadAllocatedBytes();
+    for (int i = 0; i < 100; i++) {
+      pass.run();
+    }
+    return (thread.getCurrentThreadAllocatedBytes() - begin) / 100;
   }
 
   private static ByteBuf encode(
