@@ -33,7 +33,8 @@ public final class Bench implements Callable<ExitCode> {
         "wire: how memory crosses;",
         "faults: post-copy's page faults, downtime, pre-paging;",
         "paging: the cost model of post-copy against measurements on slow links (needs root);",
-        "savings: what is not sent, against a plain pre-copy."
+        "savings: what is not sent, against a plain pre-copy;",
+        "peers: against QEMU's own migration of the same guest (needs QEMU)."
       })
   private String name = "";
 
@@ -87,10 +88,13 @@ public final class Bench implements Callable<ExitCode> {
       case "faults" -> FaultBench.start(quick);
       case "paging" -> PagingBench.start(quick);
       case "savings" -> SavingsBench.start(quick);
+      case "peers" -> PeersBench.start(quick);
       default ->
           throw new CommandFailure(
               ExitCode.USAGE,
-              "there is no benchmark '" + name + "'; there are: wire, faults, paging, savings");
+              "there is no benchmark '"
+                  + name
+                  + "'; there are: wire, faults, paging, savings, peers");
     };
   }
 }

@@ -205,6 +205,18 @@ public final class GuestConsole implements AutoCloseable {
     return Objects.requireNonNull(last);
   }
 
+  /** Waits until the guest's process has hung up. */
+  public synchronized void awaitEnd(Duration limit) throws ProcessFailure, InterruptedException {
+    long deadline = System.nanoTime() + limit.toNanos();
+    while (!ended) {
+      long millis = (deadline - System.nanoTime()) / 1_000_000;
+      if (millis <= 0) {
+        throw new ProcessFailure("the guest at " + socket + " does not end");
+      }
+      wait(millis);
+    }
+  }
+
   /** The last heartbeat so far. */
   public synchronized @Nullable Beat lastBeat() {
     return last;

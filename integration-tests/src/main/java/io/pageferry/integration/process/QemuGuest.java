@@ -43,9 +43,30 @@ public final class QemuGuest implements AutoCloseable {
     return new QemuGuest(spec, folder, process);
   }
 
+  static QemuGuest startAsQemusOwnTarget(
+      Workplace workplace,
+      QemuGuestSpec spec,
+      Path folder,
+      Path imageFolder,
+      Surroundings surroundings)
+      throws IOException {
+    RunningProcess process =
+        workplace.start(
+            "arriving guest " + spec.name(),
+            surroundings.before(spec.commandOfQemusOwnTarget(folder, imageFolder)),
+            RunningProcess.Terminal.DETACHED,
+            surroundings.environment());
+    return new QemuGuest(spec, folder, process);
+  }
+
   /** The guest on a target host, to be watched from before it arrives there. */
   public static QemuGuest expectedAt(TargetHost host, QemuGuestSpec spec) {
     return new QemuGuest(spec, host.folder(), null);
+  }
+
+  /** A line to QEMU, of the caller's own. */
+  QmpQuestions questions() throws IOException {
+    return QmpQuestions.open(qmp, ANSWER_LIMIT);
   }
 
   /**
@@ -86,14 +107,27 @@ public final class QemuGuest implements AutoCloseable {
 
   /** Whether it runs. */
   public boolean isRunning() throws IOException {
-    try (QmpQuestions questions = QmpQuestions.open(qmp, ANSWER_LIMIT)) {
+    try (QmpQuestions questions = questions()) {
       return questions.ask("query-status").path("running").asBoolean();
     }
   }
 
+  /** Has it stand still, or go on. */
+  public void run(boolean on) throws IOException {
+    try (QmpQuestions questions = questions()) {
+      questions.ask(on ? "cont" : "stop");
+    }
+  }
+
+  /** Asks it to end, and waits until its process has. */
+  public void end() throws IOException, InterruptedException {
+    quit();
+    console.awaitEnd(ANSWER_LIMIT);
+  }
+
   /** Asks it to end. */
   public void quit() throws IOException {
-    try (QmpQuestions questions = QmpQuestions.open(qmp, ANSWER_LIMIT)) {
+    try (QmpQuestions questions = questions()) {
       questions.ask("quit");
     }
   }

@@ -12,9 +12,11 @@ import org.jspecify.annotations.Nullable;
  * @param name its name
  * @param kit what it is made of
  * @param memoryMiB its memory
+ * @param content what its program fills of it
  * @param pagesPerSecond how many pages it writes
  * @param machine its machine type, with a version: both hosts have to agree on it
- * @param memoryOptions what is said of its memory besides where and how much
+ * @param backing what its memory is
+ * @param memoryOptions what is said of its memory besides what, where and how much
  * @param address where it is reached on a {@link GuestNetwork}, ADDRESS/PREFIX, or null for a guest
  *     without a network card
  * @param more further options of QEMU
@@ -23,8 +25,10 @@ public record QemuGuestSpec(
     String name,
     QemuKit kit,
     int memoryMiB,
+    Content content,
     long pagesPerSecond,
     String machine,
+    Backing backing,
     String memoryOptions,
     @Nullable String address,
     List<String> more)
@@ -40,6 +44,31 @@ public record QemuGuestSpec(
 
   private static final int MOST_WORKING_MIB = 64;
 
+  /** What a guest's memory is in QEMU. */
+  public enum Backing {
+    /** A file, which others can map. */
+    FILE,
+    /** QEMU's own: nobody but itself can move it. */
+    ANONYMOUS
+  }
+
+  /**
+   * What a guest's program fills, in MiB.
+   *
+   * @param working what it goes on writing, half of it text and half of it noise
+   * @param text written once, and looks like text
+   * @param noise written once, and does not compress
+   */
+  public record Content(int working, int text, int noise) {
+    /** A bit of everything, all that the kernel leaves. */
+    static Content of(int memoryMiB) {
+      int free = memoryMiB - KERNEL_MIB;
+      int working = Math.min(MOST_WORKING_MIB, free / 4);
+      int text = (free - working) / 2;
+      return new Content(working, text, free - working - text);
+    }
+  }
+
   /** A defensive copy. */
   public QemuGuestSpec {
     more = List.copyOf(more);
@@ -48,24 +77,52 @@ public record QemuGuestSpec(
   /** A guest that can be moved. */
   public static QemuGuestSpec of(String name, QemuKit kit, int memoryMiB, long pagesPerSecond) {
     return new QemuGuestSpec(
-        name, kit, memoryMiB, pagesPerSecond, "pc-i440fx-7.2", "share=on", null, List.of());
+        name,
+        kit,
+        memoryMiB,
+        Content.of(memoryMiB),
+        pagesPerSecond,
+        "pc-i440fx-7.2",
+        Backing.FILE,
+        "share=on",
+        null,
+        List.of());
   }
 
   /** The same guest with another machine type. */
   public QemuGuestSpec withMachine(String other) {
     return new QemuGuestSpec(
-        name, kit, memoryMiB, pagesPerSecond, other, memoryOptions, address, more);
+        name,
+        kit,
+        memoryMiB,
+        content,
+        pagesPerSecond,
+        other,
+        backing,
+        memoryOptions,
+        address,
+        more);
   }
 
   /** The same guest with another size of memory. */
   public QemuGuestSpec withMemory(int otherMiB) {
     return new QemuGuestSpec(
-        name, kit, otherMiB, pagesPerSecond, machine, memoryOptions, address, more);
+        name,
+        kit,
+        otherMiB,
+        Content.of(otherMiB),
+        pagesPerSecond,
+        machine,
+        backing,
+        memoryOptions,
+        address,
+        more);
   }
 
   /** The same guest with memory of another kind. */
   public QemuGuestSpec withMemoryOptions(String other) {
-    return new QemuGuestSpec(name, kit, memoryMiB, pagesPerSecond, machine, other, address, more);
+    return new QemuGuestSpec(
+        name, kit, memoryMiB, content, pagesPerSecond, machine, backing, other, address, more);
   }
 
   /**
@@ -74,18 +131,66 @@ public record QemuGuestSpec(
    */
   public QemuGuestSpec withAddress(String other) {
     return new QemuGuestSpec(
-        name, kit, memoryMiB, pagesPerSecond, machine, memoryOptions, other, more);
+        name,
+        kit,
+        memoryMiB,
+        content,
+        pagesPerSecond,
+        machine,
+        backing,
+        memoryOptions,
+        other,
+        more);
+  }
+
+  /** The same guest with other things in its memory. */
+  public QemuGuestSpec withContent(Content other) {
+    return new QemuGuestSpec(
+        name,
+        kit,
+        memoryMiB,
+        other,
+        pagesPerSecond,
+        machine,
+        backing,
+        memoryOptions,
+        address,
+        more);
+  }
+
+  /** The same guest, of another name, with memory that is QEMU's own. */
+  public QemuGuestSpec inItsOwnMemory(String otherName) {
+    return new QemuGuestSpec(
+        otherName,
+        kit,
+        memoryMiB,
+        content,
+        pagesPerSecond,
+        machine,
+        Backing.ANONYMOUS,
+        "share=off",
+        address,
+        more);
   }
 
   /** The same guest with further options of QEMU. */
   public QemuGuestSpec with(String... options) {
     return new QemuGuestSpec(
-        name, kit, memoryMiB, pagesPerSecond, machine, memoryOptions, address, List.of(options));
+        name,
+        kit,
+        memoryMiB,
+        content,
+        pagesPerSecond,
+        machine,
+        backing,
+        memoryOptions,
+        address,
+        List.of(options));
   }
 
   @Override
   public List<Path> images(Path imageFolder) {
-    return List.of(imageFolder.resolve(name + ".ram"));
+    return backing == Backing.FILE ? List.of(imageFolder.resolve(name + ".ram")) : List.of();
   }
 
   /** Where its serial line's socket is in a host's folder. */
@@ -95,16 +200,34 @@ public record QemuGuestSpec(
 
   @Override
   public List<String> command(Path folder, Path imageFolder, boolean incoming) {
+    List<String> command = machine(folder, imageFolder);
+    if (incoming) {
+      command.addAll(List.of("-S", "-incoming", "defer"));
+    }
+    return command;
+  }
+
+  /** The command that runs it when QEMU moves it by itself: it runs as soon as it has arrived. */
+  List<String> commandOfQemusOwnTarget(Path folder, Path imageFolder) {
+    List<String> command = machine(folder, imageFolder);
+    command.addAll(List.of("-incoming", "defer"));
+    return command;
+  }
+
+  private List<String> machine(Path folder, Path imageFolder) {
     List<String> command = new ArrayList<>();
     command.add(kit.program().toString());
     command.addAll(List.of("-name", name, "-accel", "tcg", "-nodefaults", "-no-user-config"));
     command.addAll(List.of("-display", "none", "-m", Integer.toString(memoryMiB)));
     command.addAll(List.of("-machine", machine + ",memory-backend=mem"));
+    String memory = "id=mem,size=%dM,%s".formatted(memoryMiB, memoryOptions);
     command.addAll(
         List.of(
             "-object",
-            "memory-backend-file,id=mem,size=%dM,mem-path=%s,%s"
-                .formatted(memoryMiB, images(imageFolder).getFirst(), memoryOptions)));
+            backing == Backing.FILE
+                ? "memory-backend-file,%s,mem-path=%s"
+                    .formatted(memory, images(imageFolder).getFirst())
+                : "memory-backend-ram," + memory));
     command.addAll(
         List.of("-kernel", kit.kernel().toString(), "-initrd", kit.initramfs().toString()));
     command.addAll(List.of("-append", kernelArguments()));
@@ -125,18 +248,12 @@ public record QemuGuestSpec(
     }
     command.addAll(more);
     command.addAll(List.of("-qmp", "unix:" + qmp(folder) + ",server=on,wait=off"));
-    if (incoming) {
-      command.addAll(List.of("-S", "-incoming", "defer"));
-    }
     return command;
   }
 
   private String kernelArguments() {
-    int free = memoryMiB - KERNEL_MIB;
-    int working = Math.min(MOST_WORKING_MIB, free / 4);
-    int text = (free - working) / 2;
     return "console=ttyS0 quiet loglevel=0 pageferry_working=%d pageferry_text=%d pageferry_noise=%d"
-            .formatted(working, text, free - working - text)
+            .formatted(content.working(), content.text(), content.noise())
         + " pageferry_rate=%d".formatted(pagesPerSecond)
         // With IPv6 it would say something of its own every now and then.
         + (address == null ? "" : " ipv6.disable=1 pageferry_address=" + address);

@@ -2,6 +2,7 @@ package io.pageferry.integration.process;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
@@ -65,7 +66,16 @@ final class QmpQuestions implements AutoCloseable {
 
   /** Sends a command and returns what it returned, events skipped. */
   JsonNode ask(String command) throws IOException {
-    ByteBuffer request = StandardCharsets.UTF_8.encode("{\"execute\": \"" + command + "\"}\r\n");
+    return ask(command, JSON.createObjectNode());
+  }
+
+  /** The same with arguments. */
+  JsonNode ask(String command, ObjectNode arguments) throws IOException {
+    ObjectNode line = JSON.createObjectNode().put("execute", command);
+    if (!arguments.isEmpty()) {
+      line.set("arguments", arguments);
+    }
+    ByteBuffer request = StandardCharsets.UTF_8.encode(line + "\r\n");
     while (request.hasRemaining()) {
       channel.write(request);
     }

@@ -72,6 +72,16 @@ public final class SourceHost {
   }
 
   /**
+   * Starts a QEMU that waits for a guest which another QEMU brings by itself; see {@link
+   * QemuOwnMigration}.
+   *
+   * @throws IOException if it cannot be started
+   */
+  public QemuGuest awaitGuest(QemuGuestSpec spec) throws IOException {
+    return QemuGuest.startAsQemusOwnTarget(workplace, spec, folder, imageFolder, surroundings);
+  }
+
+  /**
    * Starts a source agent that moves a guest.
    *
    * @param spec the guest
