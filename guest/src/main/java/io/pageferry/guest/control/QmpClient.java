@@ -74,7 +74,7 @@ public final class QmpClient implements AutoCloseable {
     boolean connected = false;
     try {
       client.reader.start();
-      client.await(client.greeting, "greet", timeout);
+      client.awaitGreeting(timeout);
       client.writer.start();
       client.execute("qmp_capabilities", QmpJson.object(), timeout);
       connected = true;
@@ -83,6 +83,23 @@ public final class QmpClient implements AutoCloseable {
       if (!connected) {
         client.close();
       }
+    }
+  }
+
+  /** QEMU lets a second client connect, and greets it when the first one has gone. */
+  private void awaitGreeting(Duration timeout) throws GuestControlException {
+    try {
+      await(greeting, "greet", timeout);
+    } catch (GuestControlException e) {
+      if (e.getCause() instanceof TimeoutException) {
+        throw new GuestControlException(
+            "nobody greets at the QMP socket %s within %d ms, because its guest hangs or has another"
+                    .formatted(socket, timeout.toMillis())
+                + " client, of which it serves one at a time: disconnect that one (libvirt, a"
+                + " monitor, another agent), or give QEMU a second QMP socket and name that",
+            e);
+      }
+      throw e;
     }
   }
 
