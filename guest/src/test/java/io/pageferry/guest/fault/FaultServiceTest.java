@@ -436,6 +436,36 @@ class FaultServiceTest {
     }
   }
 
+  /** Only one that watches for it is told: no guest of ours, but another may. */
+  @Test
+  void whatTheGuestUnmapsIsMissedNoMore() throws Exception {
+    try (FaultingProcess guest = FaultingProcess.start("anonymous:" + BYTES)) {
+      MissingPages missing = MissingPages.create(folder.resolve("missing"), List.of((long) PAGES));
+      missing.add(0, 0, PAGES);
+      GuestHandover handover = guest.handOver(folder, "handoverWithUnmap");
+      Requests requests = new Requests();
+      try (FaultService service =
+          FaultService.start(handover, List.of(new GuestRegion("ram", BYTES)), missing, requests)) {
+        // It goes on once that has been read.
+        assertThat(guest.ask("unmap 0 8 8")).isEqualTo("done");
+        service.land(0, 0, pages(0, 0, 32), (region, first, count) -> {});
+        assertThat(service.statistics().removedPages()).isEqualTo(8);
+        assertThat(service.missing()).isEqualTo(PAGES - 32);
+        assertThat(guest.read(0, 7)).isEqualTo(FaultingProcess.content(0, 7));
+        assertThat(guest.read(0, 16)).isEqualTo(FaultingProcess.content(0, 16));
+        // What it puts there is its own.
+        assertThat(guest.ask("mapAgain 0 8 8")).isEqualTo("done");
+        assertThat(guest.read(0, 9)).isZero();
+        CompletableFuture<String> waiting = guest.tell("read 0 40");
+        assertThat(requests.next()).containsExactly(40L);
+        service.land(0, 40, pages(0, 40, 1), (region, first, count) -> {});
+        assertThat(waiting.get(60, TimeUnit.SECONDS))
+            .isEqualTo(Long.toString(FaultingProcess.content(0, 40)));
+      }
+      assertThat(requests.failure).isNotDone();
+    }
+  }
+
   @ParameterizedTest
   @EnumSource
   void aLandingThatRacesWithGivingBackNeverWins(Memory memory) throws Exception {

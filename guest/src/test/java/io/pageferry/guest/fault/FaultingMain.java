@@ -5,9 +5,12 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.pageferry.guest.handover.GuestSideHandover;
+import io.pageferry.guest.handover.HandoverMessage;
 import io.pageferry.guest.handover.HandoverMode;
 import io.pageferry.guest.handover.MappedRegion;
 import io.pageferry.guest.linux.LinuxFile;
+import io.pageferry.guest.linux.UnixConnection;
+import io.pageferry.guest.linux.Userfaultfd;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.lang.foreign.Arena;
@@ -18,6 +21,7 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -53,10 +57,24 @@ final class FaultingMain {
           FunctionDescriptor.of(
               JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
 
+  private static final MethodHandle MUNMAP =
+      LINKER.downcallHandle(
+          LINKER.defaultLookup().findOrThrow("munmap"),
+          FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
+
+  /** What userfaultfd also tells, to who asks for it; no guest of ours does. */
+  private static final long EVENT_UNMAP = 1 << 6;
+
+  private static final int MAP_FIXED = 0x10;
+
   static final VarHandle PROGRESS = JAVA_LONG.varHandle();
 
   private final List<MappedRegion> regions = new ArrayList<>();
   private @Nullable GuestSideHandover handover;
+
+  /** What must not be collected. */
+  @SuppressWarnings("unused")
+  private volatile List<AutoCloseable> kept = List.of();
 
   private FaultingMain() {}
 
@@ -150,6 +168,21 @@ final class FaultingMain {
         return Long.toString(read(address(words)));
       }
       case "handover" -> handOver(Path.of(words[2]));
+      case "handoverWithUnmap" -> handOverWithUnmap(Path.of(words[2]));
+      case "unmap" -> {
+        int result = (int) MUNMAP.invokeExact(address(words), Long.parseLong(words[4]) * PAGE);
+        if (result != 0) {
+          throw new IllegalStateException("munmap");
+        }
+      }
+      case "mapAgain" -> {
+        long at = address(words);
+        int flags = MAP_PRIVATE_ANONYMOUS | MAP_FIXED;
+        long bytes = Long.parseLong(words[4]) * PAGE;
+        if ((long) MMAP.invokeExact(at, bytes, PROT_READ_WRITE, flags, -1, 0L) != at) {
+          throw new IllegalStateException("mmap");
+        }
+      }
       default -> throw new IllegalArgumentException(words[1]);
     }
     return "done";
@@ -161,6 +194,21 @@ final class FaultingMain {
     } else {
       handover.again(socket);
     }
+  }
+
+  /** As a virtual machine monitor may that watches its memory more closely than we ask for. */
+  private void handOverWithUnmap(Path socket) throws Exception {
+    Userfaultfd userfaultfd = Userfaultfd.open();
+    userfaultfd.enable(Userfaultfd.missingFeatures(false) | EVENT_UNMAP);
+    for (MappedRegion region : regions) {
+      userfaultfd.register(region.baseHostVirtAddr(), region.size(), Userfaultfd.Watch.MISSING);
+    }
+    UnixConnection connection = UnixConnection.connect(socket);
+    connection.send(
+        new HandoverMessage(regions).encode(),
+        List.of(userfaultfd.descriptor()),
+        Duration.ofSeconds(5));
+    kept = List.of(userfaultfd, connection);
   }
 
   private long address(String[] words) {

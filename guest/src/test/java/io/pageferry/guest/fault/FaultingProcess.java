@@ -99,9 +99,14 @@ final class FaultingProcess implements AutoCloseable {
 
   /** Has it hand its memory over, for the first time or again. */
   GuestHandover handOver(Path folder) throws Exception {
+    return handOver(folder, "handover");
+  }
+
+  /** Has it hand its memory over by that command. */
+  GuestHandover handOver(Path folder, String command) throws Exception {
     Path socket = folder.resolve("handover.sock");
     try (HandoverListener listener = HandoverListener.bind(socket)) {
-      CompletableFuture<String> done = tell("handover " + socket);
+      CompletableFuture<String> done = tell(command + " " + socket);
       GuestHandover handover = listener.accept(LIMIT);
       done.get(LIMIT.toSeconds(), TimeUnit.SECONDS);
       return handover;
