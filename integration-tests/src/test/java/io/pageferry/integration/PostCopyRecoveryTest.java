@@ -254,6 +254,60 @@ final class PostCopyRecoveryTest {
         });
   }
 
+  /** The link is cut, then the target agent killed. */
+  private static void recovers(
+      Hosts hosts, TargetHost first, String mode, String dirtyRate, long distance)
+      throws Exception {
+    TargetHost target = first;
+    DemoGuestSpec spec =
+        DemoGuestSpec.uniform(hosts.guestName(), "32M", dirtyRate).withPattern("random");
+    DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
+    try (Relay relay = Relay.to(target)) {
+      Journey journey =
+          Journey.begin(
+              hosts.source(),
+              relay,
+              target,
+              guest,
+              hosts.tls(),
+              "--mode",
+              mode,
+              "--bandwidth",
+              "16MB/s");
+      awaitServing(journey);
+      RunningProcess agent = journey.departure().agent();
+      awaitDone(relay.after(distance, () -> relay.cut(Relay.Break.RESET)), agent, target);
+      relay.mend();
+      awaitDone(relay.after(distance, () -> first.agent().signal(Signal.KILL)), agent, target);
+      target = hosts.restarted(first);
+      journey.departure().awaitExit(LONG);
+      JsonNode report = journey.to(target).assertMoved();
+      assertThat(report.path("mode").asText()).isEqualTo(mode);
+      assertThat(journey.to(target).story()).contains("taken up again");
+    }
+    target.agent().close();
+  }
+
+  /** Much of what the rounds have brought is stale when the guest is switched. */
+  @Test
+  void aHybridIsTakenUpAgain(Hosts hosts) throws Exception {
+    recovers(hosts, target(hosts, hosts.tls()), "hybrid", "60MB/s", 2 * MIB);
+  }
+
+  @Test
+  void memoryOfHugePagesIsTakenUpAgain(Hosts hosts) throws Exception {
+    try (HugePages reserved = new HugePages(20)) {
+      assertThat(reserved).isNotNull();
+      TargetHost target = target(hosts, hosts.tls());
+      Mount.hugePages(target.imageFolder());
+      try {
+        recovers(hosts, target, "postcopy", "10MB/s", 6 * MIB);
+      } finally {
+        Mount.remove(target.imageFolder());
+      }
+    }
+  }
+
   /**
    * Cuts the connections instead of letting a frame of each of these types pass, once, in order.
    */
