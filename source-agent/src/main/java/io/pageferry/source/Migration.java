@@ -123,7 +123,7 @@ final class Migration {
     } catch (DescriptionException e) {
       throw new CommandFailure(ExitCode.USAGE, e.getMessage() + "; nothing was changed", e);
     }
-    try (SourceGuest guest = SourceGuest.open(description);
+    try (SourceGuest guest = SourceGuest.open(description, id);
         OwnershipLedger ledger = beginLedger(guest)) {
       journal.guest(guest.name(), guest.memoryBytes());
       progress.guest(guest.name(), guest.memoryBytes() / 4096);
@@ -157,6 +157,9 @@ final class Migration {
             .withDescription(settings.description().toAbsolutePath().toString())
             .withImages(imagePaths(guest))
             .with(MODE, MigrationJournal.name(settings.mode()));
+    if (guest.process().isPresent()) {
+      fields = fields.withLaunched(guest.process().get());
+    }
     for (Map.Entry<String, String> entry : recovery.entrySet()) {
       fields = fields.with(entry.getKey(), entry.getValue());
     }

@@ -8,14 +8,17 @@ import io.pageferry.agent.cli.TlsOptions;
 import io.pageferry.agent.cli.Version;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerFields;
+import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.local.ControlSocket;
+import io.pageferry.agent.process.MigrationProcesses;
 import io.pageferry.agent.report.MigrationReport;
 import io.pageferry.agent.report.MigrationReport.Outcome;
+import io.pageferry.guest.control.GuestControl;
+import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.guest.control.GuestPlace;
 import io.pageferry.guest.control.GuestStatus;
-import io.pageferry.guest.control.QmpControl;
-import io.pageferry.guest.control.QmpSocket;
 import io.pageferry.guest.description.Afterwards;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
@@ -28,10 +31,10 @@ import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.page.ImageDigest;
 import java.io.IOException;
 import java.net.InetSocketAddress;
-import java.net.UnixDomainSocketAddress;
-import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.EnumSet;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -268,10 +271,18 @@ final class Recovery {
 
   /** A copy that ran on would have changed the memory that the target still waits for. */
   private void requireStill(GuestDescription description) throws CommandFailure {
-    if (!isAnswered(description.control().qmp())) {
+    GuestPlace place = GuestPlace.of(description);
+    if (processEnded()) {
       return;
     }
-    try (QmpControl control = QmpControl.connect(description.control())) {
+    try {
+      if (!place.isTaken()) {
+        return;
+      }
+    } catch (GuestControlException e) {
+      throw waiting("the copy here does not answer (%s)".formatted(e.getMessage()), e);
+    }
+    try (GuestControl control = place.connect()) {
       if (control.status().running()) {
         throw waiting("the copy here runs, so that its memory is not what it was any more", null);
       }
@@ -301,11 +312,13 @@ final class Recovery {
 
   private String putBack(String why) throws IOException, CommandFailure {
     GuestDescription description = description();
+    // A command of the agent that is no more may still be about to pause the guest.
+    MigrationProcesses.settleSource(ledger.migration(), description.control().timeout());
     IOException stuck = Retreat.resume(null, description);
     if (stuck != null) {
-      Path socket = description.control().qmp();
-      if (QmpSocket.isDeserted(socket)) {
-        throw ended(socket, stuck);
+      GuestPlace place = GuestPlace.of(description);
+      if (processEnded() || place.isDeserted()) {
+        throw ended(place, stuck);
       }
       throw open("it cannot be resumed (%s)".formatted(stuck.getMessage()), stuck);
     }
@@ -314,7 +327,7 @@ final class Recovery {
   }
 
   /** There is nothing to let run; a ledger left open would have everybody try for ever. */
-  private CommandFailure ended(Path socket, IOException cause) throws IOException {
+  private CommandFailure ended(GuestPlace place, IOException cause) throws IOException {
     boolean untold = ledger.current() == LedgerState.PAUSED;
     ledger.record(LedgerState.FAILED);
     if (untold) {
@@ -322,8 +335,8 @@ final class Recovery {
     }
     return new CommandFailure(
         ExitCode.FAILED,
-        "guest %s was paused here and has ended since (nobody listens at %s): nothing is left to"
-                .formatted(guestName(), socket)
+        "guest %s was paused here and has ended since (nobody answers %s): nothing is left to"
+                .formatted(guestName(), place.how())
             + " recover",
         cause);
   }
@@ -331,14 +344,11 @@ final class Recovery {
   /** The guest runs on the target; the paused copy here is of no more use. */
   private String release() throws CommandFailure {
     GuestDescription description = description();
-    if (description.afterwards() == Afterwards.QUIT && isAnswered(description.control().qmp())) {
-      try (QmpControl control = QmpControl.connect(description.control())) {
-        GuestStatus status = control.status();
-        if (status.name().equals("postmigrate")) {
-          control.quit();
-        } else {
-          // It came back, or another one waits at its place: not the copy that was left behind.
-          STORY.warn("The guest on this host is {} and is left alone.", status.name());
+    if (description.afterwards() == Afterwards.QUIT && !processEnded()) {
+      GuestPlace place = GuestPlace.of(description);
+      try {
+        if (place.isTaken()) {
+          endCopy(place);
         }
       } catch (IOException e) {
         throw new CommandFailure(
@@ -353,13 +363,39 @@ final class Recovery {
     return "Guest %s was taken over by %s and runs there.".formatted(guestName(), peer());
   }
 
-  /** Whether a process listens there; if none does, the copy has ended already. */
-  private static boolean isAnswered(Path socket) {
-    try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
-      return channel.isConnected();
-    } catch (IOException e) {
+  private void endCopy(GuestPlace place) throws IOException {
+    try (GuestControl control = place.connect()) {
+      GuestStatus status = control.status();
+      if (status.hasMovedOn() || (status.isPlainlyPaused() && isTheProcessThatWasLeft())) {
+        control.quit();
+      } else {
+        // It came back, or another one waits at its place: not the copy that was left behind.
+        STORY.warn("The guest on this host is {} and is left alone.", status.name());
+      }
+    }
+  }
+
+  /** Whether the process that the guest was here has ended, where that was written down. */
+  private boolean processEnded() {
+    LedgerFields.LaunchedProcess process = ledger.fields().launched();
+    return process != null && process.find() == null;
+  }
+
+  /** A guest that does not say that it was saved is known by its process, and by not being back. */
+  private boolean isTheProcessThatWasLeft() throws LedgerException {
+    LedgerFields.LaunchedProcess process = ledger.fields().launched();
+    if (process == null || process.find() == null) {
       return false;
     }
+    Instant left =
+        OwnershipLedger.read(ledger.stateDirectory(), LedgerSide.SOURCE, ledger.migration())
+            .since();
+    return !OwnershipLedger.list(ledger.stateDirectory(), LedgerSide.TARGET)
+        .tellsOf(
+            ledger.migration(),
+            ledger.fields(),
+            left,
+            EnumSet.of(LedgerState.TAKEN_OVER, LedgerState.COMPLETED));
   }
 
   private String command() {

@@ -7,8 +7,8 @@ import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.control.GuestControl;
-import io.pageferry.guest.control.QmpControl;
-import io.pageferry.guest.control.QmpErrorException;
+import io.pageferry.guest.control.GuestPlace;
+import io.pageferry.guest.control.GuestRefusedException;
 import io.pageferry.guest.description.GuestDescription;
 import java.io.IOException;
 import java.time.Duration;
@@ -117,7 +117,7 @@ final class Retreat {
               return true;
             });
         return null;
-      } catch (QmpErrorException e) {
+      } catch (GuestRefusedException e) {
         // It answers and says no, as it does while its state is still being saved.
         if (System.nanoTime() - deadline > 0) {
           return e;
@@ -149,7 +149,7 @@ final class Retreat {
         open.close();
       }
     }
-    try (GuestControl fresh = QmpControl.connect(description.control())) {
+    try (GuestControl fresh = GuestPlace.of(description).connect()) {
       return request.send(fresh);
     }
   }

@@ -3,13 +3,17 @@ package io.pageferry.source;
 import io.pageferry.agent.cli.CommandFailure;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LogOutput;
+import io.pageferry.agent.process.MigrationProcesses;
 import io.pageferry.guest.attach.GuestMemoryAccess;
+import io.pageferry.guest.attach.GuestProcess;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.guest.control.GuestPlace;
 import io.pageferry.guest.control.GuestStatus;
 import io.pageferry.guest.control.QemuFitness;
 import io.pageferry.guest.control.QemuMachine;
-import io.pageferry.guest.control.QmpControl;
+import io.pageferry.guest.description.Afterwards;
+import io.pageferry.guest.description.ControlDescription;
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.dirty.DigestTracker;
 import io.pageferry.guest.dirty.DirtyTracker;
@@ -24,6 +28,7 @@ import io.pageferry.source.MigrationSettings.Tracking;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 
@@ -40,6 +45,7 @@ final class SourceGuest implements AutoCloseable {
   private final GuestImage image;
   private final GuestControl control;
   private final List<String> machine;
+  private final Optional<ProcessHandle> process;
   private @Nullable GuestHandover handover;
   private @Nullable DirtyTracker tracker;
 
@@ -49,14 +55,18 @@ final class SourceGuest implements AutoCloseable {
     this.image = image;
     this.control = control;
     this.machine = machine;
+    this.process = process(description, image);
   }
 
   /**
    * Takes hold of the image and of the guest's control.
    *
+   * @param migration marks the commands that are run meanwhile
    * @throws CommandFailure with what is wrong; nothing has been changed then
    */
-  static SourceGuest open(GuestDescription description) throws CommandFailure {
+  static SourceGuest open(GuestDescription description, UUID migration) throws CommandFailure {
+    GuestPlace place = GuestPlace.of(description, MigrationProcesses.markOfSource(migration));
+    requireAble(description, place);
     GuestImage image;
     try {
       image = GuestImage.openExisting(description);
@@ -65,7 +75,7 @@ final class SourceGuest implements AutoCloseable {
     }
     GuestControl control = null;
     try {
-      control = QmpControl.connect(description.control());
+      control = place.connect();
       GuestStatus status = control.status();
       if (!status.running()) {
         throw new CommandFailure(
@@ -94,15 +104,44 @@ final class SourceGuest implements AutoCloseable {
     }
   }
 
+  /** What a control cannot do is known before it is asked anything. */
+  private static void requireAble(GuestDescription description, GuestPlace place)
+      throws CommandFailure {
+    Optional<String> objection = place.objectionToSend(description.afterwards() == Afterwards.QUIT);
+    if (objection.isPresent()) {
+      throw cannotMove(description, objection.get());
+    }
+  }
+
+  private static CommandFailure cannotMove(GuestDescription description, String objection) {
+    return new CommandFailure(
+        ExitCode.REFUSED,
+        "guest %s cannot be moved: %s; nothing was changed"
+            .formatted(description.name(), objection));
+  }
+
+  /**
+   * The process of a guest that is controlled by commands, which say less of it than a connection
+   * does; empty if it cannot be told.
+   */
+  private static Optional<ProcessHandle> process(GuestDescription description, GuestImage image) {
+    if (!(description.control() instanceof ControlDescription.Commands)) {
+      return Optional.empty();
+    }
+    try {
+      return ProcessHandle.of(GuestProcess.of(image));
+    } catch (IOException e) {
+      STORY.debug("which process guest {} is", description.name(), e);
+      return Optional.empty();
+    }
+  }
+
   /** A QEMU says itself whether all of its memory is in the described files. */
   private static void requireMovable(
       GuestDescription description, GuestImage image, QemuMachine machine) throws CommandFailure {
     Optional<String> objection = QemuFitness.objection(machine, image.regions());
     if (objection.isPresent()) {
-      throw new CommandFailure(
-          ExitCode.REFUSED,
-          "guest %s cannot be moved: %s; nothing was changed"
-              .formatted(description.name(), objection.get()));
+      throw cannotMove(description, objection.get());
     }
   }
 
@@ -125,6 +164,11 @@ final class SourceGuest implements AutoCloseable {
   /** What its machine is made of, as {@link QemuMachine#parts}; empty if it does not tell. */
   List<String> machine() {
     return machine;
+  }
+
+  /** Its process, where that is needed to know it again and could be found. */
+  Optional<ProcessHandle> process() {
+    return process;
   }
 
   /** Pages of each region. */
@@ -185,7 +229,9 @@ final class SourceGuest implements AutoCloseable {
    * hands its memory over, but each has a control.
    */
   boolean gone() {
-    return (handover != null && handover.guestGone()) || control.gone();
+    return (handover != null && handover.guestGone())
+        || control.gone()
+        || process.filter(known -> !known.isAlive()).isPresent();
   }
 
   /** Ends the tracking; the guest goes on at full speed. */

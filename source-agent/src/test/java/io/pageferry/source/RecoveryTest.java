@@ -217,7 +217,8 @@ class RecoveryTest {
 
   @Test
   void aRetreatNoticesThatTheGuestEnded() throws Exception {
-    try (SourceGuest held = SourceGuest.open(GuestDescription.load(description));
+    try (SourceGuest held =
+            SourceGuest.open(GuestDescription.load(description), UUID.randomUUID());
         OwnershipLedger ledger = paused(UUID.randomUUID())) {
       assertThat(held.gone()).isFalse();
       guest.destroyForcibly().waitFor();
@@ -230,7 +231,8 @@ class RecoveryTest {
 
   @Test
   void aGuestThatDoesNotAnswerHasNotEnded() throws Exception {
-    try (SourceGuest held = SourceGuest.open(GuestDescription.load(description));
+    try (SourceGuest held =
+            SourceGuest.open(GuestDescription.load(description), UUID.randomUUID());
         OwnershipLedger ledger = paused(UUID.randomUUID())) {
       signal("STOP");
       // A thread that runs may go on for a moment, and answer.

@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
  * @param peer the other agent, as {@code host:port} or certificate name
  * @param description the file that describes the guest on this host, absolute; null if unknown
  * @param images the guest's memory images on this host, absolute
- * @param launched the guest process this agent started; null if it started none
+ * @param launched the guest's process: on the target the one that the agent started, null if it
+ *     started none; on the source the one that was found, null if that was not needed
  * @param more whatever else one side's recovery needs; small
  */
 @JsonInclude(JsonInclude.Include.NON_EMPTY)

@@ -1,8 +1,8 @@
 package io.pageferry.guest.attach;
 
 import io.pageferry.guest.control.GuestControl;
+import io.pageferry.guest.control.GuestRefusedException;
 import io.pageferry.guest.control.PrivateFolder;
-import io.pageferry.guest.control.QmpErrorException;
 import io.pageferry.guest.description.Attaching;
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.handover.GuestHandover;
@@ -48,7 +48,7 @@ public final class GuestMemoryAccess {
     if (description.attach() != Attaching.ALWAYS) {
       try {
         return ask(mode, listener -> listener.accept(LIMIT));
-      } catch (QmpErrorException e) {
+      } catch (GuestRefusedException e) {
         allowAttach(e);
       }
     }
@@ -69,7 +69,7 @@ public final class GuestMemoryAccess {
     if (description.attach() != Attaching.ALWAYS) {
       try {
         return ask(HandoverMode.MISSING, listener -> listener.acceptAgain(LIMIT));
-      } catch (QmpErrorException e) {
+      } catch (GuestRefusedException e) {
         allowAttach(e);
       }
     }
@@ -81,7 +81,7 @@ public final class GuestMemoryAccess {
     return held;
   }
 
-  private void allowAttach(QmpErrorException refusal) throws QmpErrorException {
+  private void allowAttach(GuestRefusedException refusal) throws GuestRefusedException {
     if (!refusal.commandUnknown() || description.attach() == Attaching.NEVER) {
       throw refusal;
     }

@@ -5,9 +5,9 @@ import java.nio.file.Path;
 import java.util.Optional;
 
 /**
- * Steers one guest. Blocking; every call ends within the control's timeout. One thread at a time,
- * except {@link #gone} and {@link #close}, which any thread may call; the latter makes a waiting
- * call fail.
+ * Steers one guest, by QMP or by the user's commands; {@link GuestPlace} makes it. Blocking; every
+ * call ends within the control's timeout. One thread at a time, except {@link #gone} and {@link
+ * #close}, which any thread may call; the latter makes a waiting call fail.
  *
  * <p>A {@link GuestControlException} of {@link #pause} or {@link #resume} leaves open whether the
  * guest obeyed: ask for {@link #status} before deciding anything.
@@ -66,8 +66,9 @@ public interface GuestControl extends AutoCloseable {
   Optional<GuestTicks> ticks() throws GuestControlException;
 
   /**
-   * Whether the guest's process has ended: the connection to it is lost and nobody is there to make
-   * another one with. A guest that does not answer is not gone. Does not block.
+   * Whether the guest's process has ended, as far as this control knows: the connection to it is
+   * lost and nobody is there to make another one with, or its status was said to be that. A guest
+   * that does not answer is not gone. Does not block.
    */
   boolean gone();
 

@@ -3,7 +3,6 @@ package io.pageferry.guest.control;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.pageferry.guest.description.ControlDescription;
 import io.pageferry.guest.handover.HandoverMode;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -55,11 +54,6 @@ public final class QmpControl implements GuestControl {
     this.socket = socket;
     this.client = client;
     this.timeout = timeout;
-  }
-
-  /** Connects as a guest description says. */
-  public static QmpControl connect(ControlDescription control) throws GuestControlException {
-    return connect(control.qmp(), control.timeout());
   }
 
   /**

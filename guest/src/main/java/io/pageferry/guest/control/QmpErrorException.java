@@ -1,7 +1,7 @@
 package io.pageferry.guest.control;
 
 /** The guest answered a QMP command with an error; the connection is fine. */
-public final class QmpErrorException extends GuestControlException {
+public final class QmpErrorException extends GuestRefusedException {
   private static final long serialVersionUID = 1L;
 
   private final String errorClass;
@@ -16,7 +16,7 @@ public final class QmpErrorException extends GuestControlException {
     return errorClass;
   }
 
-  /** Whether this guest does not know the command at all. */
+  @Override
   public boolean commandUnknown() {
     return errorClass.equals("CommandNotFound");
   }

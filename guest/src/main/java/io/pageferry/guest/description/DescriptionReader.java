@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 final class DescriptionReader {
   private static final int PAGE = 4096;
   private static final int MAX_REGIONS = 64;
-  private static final int MAX_LAUNCH_WORDS = 1024;
+  private static final int MAX_COMMAND_WORDS = 1024;
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}");
 
   private static final List<String> GUEST_KEYS =
@@ -37,7 +37,9 @@ final class DescriptionReader {
           "log",
           "afterwards");
   private static final List<String> REGION_KEYS = List.of("name", "path", "size");
-  private static final List<String> CONTROL_KEYS = List.of("qmp", "timeout");
+  private static final List<String> CONTROL_KEYS = List.of("qmp", "commands", "timeout");
+  private static final List<String> COMMAND_KEYS =
+      List.of("pause", "resume", "status", "save-state", "load-state", "quit", "timeout");
 
   private final Path file;
   private final Path folder;
@@ -81,7 +83,7 @@ final class DescriptionReader {
         tracking == null ? Tracking.AUTO : choice(tracking, "tracking", Tracking.class),
         attach == null ? Attaching.AUTO : choice(attach, "attach", Attaching.class),
         handover == null ? Optional.empty() : Optional.of(socket(handover, "handover")),
-        launch == null ? List.of() : launch(launch),
+        launch == null ? List.of() : command(launch, "launch"),
         log == null ? Optional.empty() : Optional.of(path(log, "log")),
         afterwards == null ? Afterwards.QUIT : choice(afterwards, "afterwards", Afterwards.class));
   }
@@ -184,14 +186,52 @@ final class DescriptionReader {
 
   private ControlDescription control(YamlNode node) throws DescriptionException {
     if (!(node instanceof YamlNode.Mapping control)) {
-      throw fault(node, "'control' is a mapping with the key qmp, not " + node.kind());
+      throw fault(node, "'control' is a mapping with the key qmp or commands, not " + node.kind());
     }
     refuseUnknown(control, CONTROL_KEYS, "control");
-    YamlNode qmpNode = required(control, "qmp", "control");
-    Path qmp = socket(qmpNode, "qmp");
+    YamlNode qmp = optional(control, "qmp");
+    YamlNode commands = optional(control, "commands");
     YamlNode timeout = optional(control, "timeout");
-    return new ControlDescription(
-        qmp, timeout == null ? ControlDescription.DEFAULT_TIMEOUT : timeout(timeout));
+    if (qmp != null && commands != null) {
+      throw fault(commands, "a guest is controlled by 'qmp' or by 'commands', not by both");
+    }
+    if (commands != null) {
+      return commands(commands, timeout);
+    }
+    if (qmp == null) {
+      throw fault(control, "the control lacks 'qmp' or 'commands'");
+    }
+    return new ControlDescription.Qmp(
+        socket(qmp, "qmp"),
+        timeout == null ? ControlDescription.Qmp.DEFAULT_TIMEOUT : timeout(timeout));
+  }
+
+  private ControlDescription.Commands commands(YamlNode node, @Nullable YamlNode outer)
+      throws DescriptionException {
+    if (!(node instanceof YamlNode.Mapping commands)) {
+      throw fault(
+          node, "'commands' is a mapping with pause, resume, status and more, not " + node.kind());
+    }
+    refuseUnknown(commands, COMMAND_KEYS, "control by commands");
+    YamlNode inner = optional(commands, "timeout");
+    if (inner != null && outer != null) {
+      throw fault(inner, "'timeout' is said for the control already");
+    }
+    YamlNode timeout = inner == null ? outer : inner;
+    return new ControlDescription.Commands(
+        command(required(commands, "pause", "control by commands"), "pause"),
+        command(required(commands, "resume", "control by commands"), "resume"),
+        command(required(commands, "status", "control by commands"), "status"),
+        optionalCommand(commands, "save-state"),
+        optionalCommand(commands, "load-state"),
+        optionalCommand(commands, "quit"),
+        timeout == null ? ControlDescription.Commands.DEFAULT_TIMEOUT : timeout(timeout));
+  }
+
+  private List<String> optionalCommand(YamlNode.Mapping commands, String key)
+      throws DescriptionException {
+    YamlNode node = optional(commands, key);
+    return node == null ? List.of() : command(node, key);
   }
 
   private Duration timeout(YamlNode node) throws DescriptionException {
@@ -208,25 +248,25 @@ final class DescriptionReader {
     return timeout;
   }
 
-  private List<String> launch(YamlNode node) throws DescriptionException {
+  private List<String> command(YamlNode node, String key) throws DescriptionException {
     if (!(node instanceof YamlNode.Sequence sequence)) {
       throw fault(
-          node, "'launch' is a list, the program and then each argument, not " + node.kind());
+          node, "'" + key + "' is a list, the program and then each argument, not " + node.kind());
     }
     int count = sequence.items().size();
-    if (count == 0 || count > MAX_LAUNCH_WORDS) {
-      throw fault(node, "'launch' has 1 to " + MAX_LAUNCH_WORDS + " words, not " + count);
+    if (count == 0 || count > MAX_COMMAND_WORDS) {
+      throw fault(node, "'" + key + "' has 1 to " + MAX_COMMAND_WORDS + " words, not " + count);
     }
     List<String> words = new ArrayList<>();
     for (YamlNode item : sequence.items()) {
-      words.add(text(item, "launch"));
+      words.add(text(item, key));
     }
     String program = words.getFirst();
     if (program.isBlank()) {
-      throw fault(node, "'launch' names no program");
+      throw fault(node, "'" + key + "' names no program");
     }
     if (program.contains("/")) {
-      words.set(0, path(sequence.items().getFirst(), "launch").toString());
+      words.set(0, path(sequence.items().getFirst(), key).toString());
     }
     return words;
   }

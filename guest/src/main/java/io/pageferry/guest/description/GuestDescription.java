@@ -15,10 +15,10 @@ import java.util.Optional;
  * @param attach whether the guest's process may be attached to for its memory
  * @param handover the Unix socket where the target listens for a guest without files, which hands
  *     its memory over by itself when it loads its state; a guest with files is asked by QMP for
- *     that
- * @param launch the command that starts the guest paused and waiting for {@code migrate-incoming};
- *     empty when it is not for us to start. To be run in {@link #folder()}; a relative program name
- *     with a slash has been resolved already
+ *     that, or attached to
+ * @param launch the command that starts the guest paused and waiting for its device state; empty
+ *     when it is not for us to start. To be run in {@link #folder()}; a relative program name with
+ *     a slash has been resolved already
  * @param log where the launched guest's output goes; absent: nowhere
  */
 public record GuestDescription(

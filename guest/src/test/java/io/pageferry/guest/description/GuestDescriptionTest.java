@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Random;
@@ -77,7 +78,8 @@ final class GuestDescriptionTest {
             new MemoryDescription("ram", Path.of("/dev/shm/x/ram"), OptionalLong.of(512L << 20)),
             new MemoryDescription("region1", folder.resolve("high/ram"), OptionalLong.empty()));
     assertThat(guest.control())
-        .isEqualTo(new ControlDescription(folder.resolve("run/qmp.sock"), Duration.ofMillis(300)));
+        .isEqualTo(
+            new ControlDescription.Qmp(folder.resolve("run/qmp.sock"), Duration.ofMillis(300)));
     assertThat(guest.tracking()).isEqualTo(Tracking.DIGEST);
     assertThat(guest.attach()).isEqualTo(Attaching.NEVER);
     assertThat(guest.handover()).isEmpty();
@@ -86,6 +88,77 @@ final class GuestDescriptionTest {
         .containsExactly(folder.resolve("pageferry").toString(), "guest", "--incoming", "7");
     assertThat(guest.log()).contains(folder.resolve("demo.log"));
     assertThat(guest.afterwards()).isEqualTo(Afterwards.KEEP);
+  }
+
+  private static final String COMMANDS =
+      """
+      name: demo
+      memory: [ { path: ram } ]
+      control:
+        commands:
+          pause: [ ./steer, pause ]
+          resume: [ ./steer, resume ]
+          status: [ ./steer, status ]
+          save-state: [ steer, save, "{state}" ]
+          load-state: [ steer, load ]
+          quit: [ /bin/kill, "7" ]
+          timeout: 2s
+      """;
+
+  @Test
+  void aGuestIsControlledByCommands() throws IOException {
+    String steer = folder.resolve("steer").toString();
+    assertThat(GuestDescription.load(write(COMMANDS)).control())
+        .isEqualTo(
+            new ControlDescription.Commands(
+                List.of(steer, "pause"),
+                List.of(steer, "resume"),
+                List.of(steer, "status"),
+                List.of("steer", "save", "{state}"),
+                List.of("steer", "load"),
+                List.of("/bin/kill", "7"),
+                Duration.ofSeconds(2)));
+  }
+
+  @Test
+  void someOfItsCommandsNeedNotBeThere() throws IOException {
+    String text = COMMANDS.replaceAll("    (save-state|load-state|quit|timeout): .*\n", "");
+    ControlDescription.Commands control =
+        (ControlDescription.Commands) GuestDescription.load(write(text)).control();
+    assertThat(control.saveState()).isEmpty();
+    assertThat(control.loadState()).isEmpty();
+    assertThat(control.quit()).isEmpty();
+    assertThat(control.timeout()).isEqualTo(Duration.ofSeconds(30));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          pause: [ ./steer, pause ]|puase: [ ./steer ]|5|a control by commands has no 'puase'; did you mean 'pause'?
+          resume: [ ./steer, resume ]|resume: ./steer resume|6|'resume' is a list, the program and then each argument, not './steer resume'
+          quit: [ /bin/kill, "7" ]|quit: []|10|'quit' has 1 to 1024 words, not 0
+          quit: [ /bin/kill, "7" ]|quit: [ "" ]|10|'quit' names no program
+          timeout: 2s|timeout: 2h|11|a timeout is 10ms to 1h, not 2h
+          control:|control:\\n  timeout: 1s|12|'timeout' is said for the control already
+          control:|control:\\n  qmp: q|6|a guest is controlled by 'qmp' or by 'commands', not by both
+          """)
+  void whatItsCommandsCannotSayIsRefused(String right, String wrong, int line, String sentence)
+      throws IOException {
+    assertThat(COMMANDS).contains(right);
+    Path file = write(COMMANDS.replace(right, wrong.replace("\\n", "\n")));
+    assertThatThrownBy(() -> GuestDescription.load(file))
+        .hasMessage(file + ":" + line + ": " + sentence);
+  }
+
+  @Test
+  void pauseResumeAndStatusAreNeeded() {
+    for (String key : List.of("pause", "resume", "status")) {
+      assertThatThrownBy(
+              () -> GuestDescription.load(write(COMMANDS.replaceAll("    " + key + ": .*\n", ""))))
+          .hasMessageContaining("the control by commands lacks '" + key + "'");
+    }
   }
 
   @Test
@@ -124,8 +197,8 @@ final class GuestDescriptionTest {
           name: demo|name: [a]|1|'name' is a single value, not a list
           timeout: 300ms|timeout: 300|7|'300' has no unit; write it like 300ms, 5s or 2min
           timeout: 300ms|timeout: 2h|7|a timeout is 10ms to 1h, not 2h
-          qmp: run/qmp.sock, timeout: 300ms|timeout: 5s|7|the control lacks 'qmp'
-          control: { qmp: run/qmp.sock, timeout: 300ms }|control: run/qmp.sock|7|'control' is a mapping with the key qmp, not 'run/qmp.sock'
+          qmp: run/qmp.sock, timeout: 300ms|timeout: 5s|7|the control lacks 'qmp' or 'commands'
+          control: { qmp: run/qmp.sock, timeout: 300ms }|control: run/qmp.sock|7|'control' is a mapping with the key qmp or commands, not 'run/qmp.sock'
           afterwards: keep|afterwards: burn|11|'afterwards' is one of quit, keep, not 'burn'
           launch: [ "./pageferry", guest, --incoming, "7" ]|launch: ./pageferry guest|9|'launch' is a list, the program and then each argument, not './pageferry guest'
           launch: [ "./pageferry", guest, --incoming, "7" ]|launch: []|9|'launch' has 1 to 1024 words, not 0
@@ -159,6 +232,7 @@ final class GuestDescriptionTest {
           {name: a, memory: [{name: r}], control: {qmp: q}}|the memory region lacks 'path', or 'size' if its memory is in the guest's process only
           {name: a, memory: [{size: 4K}], control: {qmp: q}}|memory region 'region0' has no path, so its memory is in the guest's process only: say with 'handover: PATH' at which socket the guest hands it over
           {name: a, memory: [{size: 4K}, {path: x}], control: {qmp: q}, handover: h}|either every memory region has a path or none has, but 'region1' has one and 'region0' has none
+          {name: a, memory: [{path: x}], control: {commands: []}}|'commands' is a mapping with pause, resume, status and more, not a list
           {name: a, memory: [{path: x}, {size: 4K}], control: {qmp: q}, handover: h}|either every memory region has a path or none has, but 'region0' has one and 'region1' has none
           {name: a, memory: [{size: 4K}], control: {qmp: q}, handover: h, tracking: digest}|'tracking' is for a guest that is moved away, and memory without a path can only be received
           """)

@@ -1,5 +1,7 @@
 package io.pageferry.target.admission;
 
+import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.guest.control.GuestPlace;
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.description.MemoryDescription;
 import io.pageferry.guest.linux.KernelFeatures;
@@ -12,13 +14,13 @@ import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.incoming.IncomingGuest;
-import io.pageferry.target.incoming.Leftovers;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -58,6 +60,7 @@ public final class Preflight {
     requireCapability(offer.postcopy(), both);
     GuestDescription description = guests.describe(offer.guest());
     matchLayout(offer.regions(), description.memory());
+    requireControl(description);
     requirePostCopy(offer, description);
     requireFree(description);
     requireFaults(offer, description);
@@ -106,6 +109,15 @@ public final class Preflight {
     if (wish == PostcopyWish.REQUIRED && !both.has(Capabilities.POSTCOPY)) {
       throw new MigrationAborted(
           AbortReason.PROTOCOL_VIOLATION, "post-copy is required by a source that cannot do it");
+    }
+  }
+
+  private static void requireControl(GuestDescription description) throws MigrationAborted {
+    Optional<String> objection = GuestPlace.of(description).objectionToReceive();
+    if (objection.isPresent()) {
+      throw new MigrationAborted(
+          AbortReason.GUEST_CONTROL_FAILED,
+          "guest '%s' on the target: %s".formatted(description.name(), objection.get()));
     }
   }
 
@@ -216,10 +228,17 @@ public final class Preflight {
     if (description.launch().isEmpty()) {
       return;
     }
-    if (Leftovers.isAnswered(description.control().qmp())) {
+    GuestPlace place = GuestPlace.of(description);
+    try {
+      if (place.isTaken()) {
+        throw new MigrationAborted(
+            AbortReason.BUSY, "a guest runs on the target already and answers " + place.how());
+      }
+    } catch (GuestControlException e) {
       throw new MigrationAborted(
-          AbortReason.BUSY,
-          "a guest runs on the target already and answers on " + description.control().qmp());
+          AbortReason.GUEST_CONTROL_FAILED,
+          "whether a guest runs on the target already cannot be told: " + e.getMessage(),
+          e);
     }
     for (MemoryDescription memory : description.memory()) {
       if (!memory.anonymous() && Files.exists(memory.path(), LinkOption.NOFOLLOW_LINKS)) {

@@ -1,5 +1,6 @@
 package io.pageferry.target.incoming;
 
+import io.pageferry.agent.process.MigrationProcesses;
 import io.pageferry.guest.description.GuestDescription;
 import java.io.File;
 import java.io.IOException;
@@ -8,7 +9,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 
@@ -63,8 +63,7 @@ public final class GuestLaunch {
     } else {
       builder.redirectOutput(ProcessBuilder.Redirect.DISCARD);
     }
-    Map<String, String> environment = builder.environment();
-    environment.put(GuestProcesses.MARK, migration.toString());
+    builder.environment().putAll(MigrationProcesses.markOfTarget(migration));
     return new GuestLaunch(builder.start(), description, migration, logBefore);
   }
 
@@ -99,6 +98,6 @@ public final class GuestLaunch {
 
   /** Ends it, with everything it started, and returns when it is gone. */
   void end() {
-    GuestProcesses.end(migration, process.toHandle());
+    MigrationProcesses.end(migration, process.toHandle());
   }
 }

@@ -5,13 +5,15 @@ import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.agent.process.MigrationProcesses;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.guest.control.GuestPlace;
 import io.pageferry.guest.control.GuestStatus;
 import io.pageferry.guest.control.MachineDifference;
 import io.pageferry.guest.control.QemuFitness;
 import io.pageferry.guest.control.QemuMachine;
-import io.pageferry.guest.control.QmpControl;
+import io.pageferry.guest.description.ControlDescription;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.fault.FaultService;
@@ -47,7 +49,10 @@ import org.slf4j.LoggerFactory;
  * leaves behind is found. One thread at a time.
  */
 public final class IncomingGuest {
-  /** The ledger's field for the guest's control socket: a description may change meanwhile. */
+  /**
+   * The ledger's field for the guest's control socket: a description may change meanwhile. Not
+   * there for a guest that is controlled by commands, which only its description has.
+   */
   public static final String QMP = "qmp";
 
   /** The ledger's field that says whether the image files are ours to remove. */
@@ -88,6 +93,7 @@ public final class IncomingGuest {
 
   private final UUID migration;
   private final GuestDescription description;
+  private final GuestPlace place;
   private final OwnershipLedger ledger;
   private @Nullable GuestImage image;
 
@@ -107,6 +113,7 @@ public final class IncomingGuest {
   private IncomingGuest(UUID migration, GuestDescription description, OwnershipLedger ledger) {
     this.migration = migration;
     this.description = description;
+    this.place = GuestPlace.of(description, MigrationProcesses.markOfTarget(migration));
     this.ledger = ledger;
   }
 
@@ -126,10 +133,12 @@ public final class IncomingGuest {
                     .flatMap(memory -> memory.file().stream())
                     .map(Path::toString)
                     .toList())
-            .with(QMP, description.control().qmp().toString())
             .with(BEGUN, Instant.now().toString())
             .with(MISSING_PAGES, missingPages(stateDirectory, migration).toString())
             .with(IMAGE_MADE_HERE, Boolean.toString(!description.launch().isEmpty()));
+    if (description.control() instanceof ControlDescription.Qmp qmp) {
+      fields = fields.with(QMP, qmp.socket().toString());
+    }
     if (description.anonymousMemory()) {
       fields = fields.with(HANDOVER, description.handover().orElseThrow().toString());
     }
@@ -183,7 +192,7 @@ public final class IncomingGuest {
       if (!guest.description.anonymousMemory()) {
         guest.image = GuestImage.openExisting(guest.description);
       }
-      QmpControl control = QmpControl.connect(guest.description.control());
+      GuestControl control = guest.place.connect();
       guest.control = control;
       if (control.status().awaitsDeviceState()) {
         throw new MigrationAborted(
@@ -207,7 +216,7 @@ public final class IncomingGuest {
 
   private void requireLaunchedAlive(LedgerFields fields) throws MigrationAborted {
     LedgerFields.LaunchedProcess process = fields.launched();
-    if (process != null && GuestProcesses.find(migration, process.find()).isEmpty()) {
+    if (process != null && MigrationProcesses.find(migration, process.find()).isEmpty()) {
       throw new MigrationAborted(
           AbortReason.GUEST_ENDED, "the guest's process on the target ended");
     }
@@ -452,9 +461,9 @@ public final class IncomingGuest {
   }
 
   private boolean reached(long deadline) throws MigrationAborted {
-    QmpControl attempt = null;
+    GuestControl attempt = null;
     try {
-      attempt = QmpControl.connect(description.control());
+      attempt = place.connect();
       GuestStatus status = attempt.status();
       if (!status.awaitsDeviceState()) {
         attempt.close();
@@ -552,7 +561,7 @@ public final class IncomingGuest {
    */
   public GuestControl reach(Duration limit) throws GuestControlException {
     hangUp();
-    QmpControl made = QmpControl.connect(description.control().qmp(), limit);
+    GuestControl made = place.connect(limit);
     control = made;
     return made;
   }
@@ -595,7 +604,15 @@ public final class IncomingGuest {
     hangUp();
     if (launch != null) {
       launch.end();
-      Leftovers.removeSocket(description.control().qmp());
+    }
+    switch (description.control()) {
+      case ControlDescription.Qmp qmp -> {
+        if (launch != null) {
+          Leftovers.removeSocket(qmp.socket());
+        }
+      }
+      // What a command has started is as much of this migration as what was launched.
+      case ControlDescription.Commands _ -> MigrationProcesses.end(migration, null);
     }
     removeMissingPages();
     if (removeImage() && ledger.current() == LedgerState.ABANDONED) {

@@ -3,6 +3,9 @@ package io.pageferry.target.incoming;
 import io.pageferry.agent.ledger.LedgerEntry;
 import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerState;
+import io.pageferry.agent.process.MigrationProcesses;
+import io.pageferry.guest.control.GuestPlace;
+import io.pageferry.guest.description.GuestDescription;
 import java.io.IOException;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
@@ -37,14 +40,14 @@ public final class Leftovers {
             other.migration(),
             migration);
         // By the mark alone, which no other migration's process has; a number may be used again.
-        GuestProcesses.end(migration, null);
+        MigrationProcesses.end(migration, null);
         return true;
       }
     }
     removeMissingPages(fields);
     LedgerFields.LaunchedProcess launched = fields.launched();
     ProcessHandle known = launched == null ? null : launched.find();
-    GuestProcesses.end(migration, known);
+    MigrationProcesses.end(migration, known);
     String handover = fields.more().get(IncomingGuest.HANDOVER);
     if (handover != null) {
       removeSocket(Path.of(handover));
@@ -57,9 +60,15 @@ public final class Leftovers {
       if (isAnswered(Path.of(qmp))) {
         // Ours have ended, so it is another guest, and it may have this image as its memory.
         LOG.warn("a guest that migration {} did not launch is at {}: left alone", migration, qmp);
-        return GuestProcesses.find(migration, known).isEmpty();
+        return MigrationProcesses.find(migration, known).isEmpty();
       }
       removeSocket(Path.of(qmp));
+    } else if (isTaken(fields)) {
+      LOG.warn(
+          "a guest that migration {} did not launch is controlled by the commands of {}: left alone",
+          migration,
+          fields.description());
+      return MigrationProcesses.find(migration, known).isEmpty();
     }
     // A file older than the ledger is not what this migration made.
     boolean clean = true;
@@ -67,6 +76,21 @@ public final class Leftovers {
       clean &= removeImage(Path.of(image), begun);
     }
     return clean;
+  }
+
+  /** Whether the commands of a guest's description know of one now. */
+  private static boolean isTaken(LedgerFields fields) {
+    String description = fields.description();
+    if (description == null) {
+      return false;
+    }
+    try {
+      return GuestPlace.of(GuestDescription.load(Path.of(description))).isTaken();
+    } catch (IOException e) {
+      // Whoever is there cannot have this image as its memory: it was made for the one that ended.
+      LOG.warn("whether a guest is there cannot be told: {}", e.getMessage());
+      return false;
+    }
   }
 
   /** Removes what only an agent needs that takes a guest up whose pages are missing. */

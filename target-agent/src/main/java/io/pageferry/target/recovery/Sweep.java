@@ -9,15 +9,20 @@ import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.guest.control.GuestPlace;
 import io.pageferry.guest.control.GuestStatus;
 import io.pageferry.guest.control.PrivateFolder;
 import io.pageferry.guest.control.QmpControl;
+import io.pageferry.guest.description.DescriptionException;
+import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.target.incoming.IncomingGuest;
 import io.pageferry.target.incoming.Leftovers;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 import java.util.UUID;
 
 /**
@@ -28,6 +33,10 @@ import java.util.UUID;
  */
 public final class Sweep {
   private static final Duration CONTROL = Duration.ofSeconds(5);
+
+  /** What a ledger of this host's source side says of a guest that is another host's. */
+  private static final Set<LedgerState> AWAY =
+      Set.copyOf(EnumSet.of(LedgerState.HANDED_OVER, LedgerState.SERVING, LedgerState.COMPLETED));
 
   private final Path stateDirectory;
 
@@ -123,22 +132,20 @@ public final class Sweep {
   private static Finding startOnce(OwnershipLedger ledger) throws LedgerException {
     LedgerFields fields = ledger.fields();
     String guest = "guest '" + fields.guest() + "' of migration " + ledger.migration();
-    String qmp = fields.more().get(IncomingGuest.QMP);
-    if (qmp == null) {
-      return new Finding(guest + " belongs to this host, and how to reach it is unknown", false);
+    if (hasMovedOn(ledger)) {
+      ledger.update(fields.with(IncomingGuest.STARTED, "true"));
+      return new Finding(guest + " has been migrated away since and is left alone", true);
     }
-    try (GuestControl control = QmpControl.connect(Path.of(qmp), CONTROL)) {
+    try (GuestControl control = reach(fields)) {
       GuestStatus status = control.status();
       if (status.awaitsDeviceState()) {
         return new Finding(
             guest
-                + " belongs to this host, but the process on "
-                + qmp
-                + " is not it: it waits for a"
+                + " belongs to this host, but the process that answers is not it: it waits for a"
                 + " migration",
             false);
       }
-      if (status.name().equals("postmigrate")) {
+      if (status.hasMovedOn()) {
         // It ran here and has moved on since; started again it would run in two places.
         ledger.update(fields.with(IncomingGuest.STARTED, "true"));
         return new Finding(guest + " has been migrated away since and is left alone", true);
@@ -159,6 +166,38 @@ public final class Sweep {
               + e.getMessage()
               + "; if its process has ended, its memory is lost",
           false);
+    }
+  }
+
+  /**
+   * Whether a guest that is controlled by commands left this host after it was taken over. It does
+   * not say so itself as others do, and started again it would run in two places.
+   */
+  private static boolean hasMovedOn(OwnershipLedger ledger) throws LedgerException {
+    if (ledger.fields().more().containsKey(IncomingGuest.QMP)) {
+      return false;
+    }
+    LedgerEntry own =
+        OwnershipLedger.read(ledger.stateDirectory(), LedgerSide.TARGET, ledger.migration());
+    return OwnershipLedger.list(ledger.stateDirectory(), LedgerSide.SOURCE)
+        .tellsOf(own.migration(), own.fields(), own.since(), AWAY);
+  }
+
+  /** By the socket that was written down, or by the commands of its description. */
+  private static GuestControl reach(LedgerFields fields) throws GuestControlException {
+    String qmp = fields.more().get(IncomingGuest.QMP);
+    if (qmp != null) {
+      return QmpControl.connect(Path.of(qmp), CONTROL);
+    }
+    String description = fields.description();
+    if (description == null) {
+      throw new GuestControlException("its ledger does not say how to reach it");
+    }
+    try {
+      return GuestPlace.of(GuestDescription.load(Path.of(description))).connect();
+    } catch (DescriptionException e) {
+      throw new GuestControlException(
+          "its description cannot be read: %s".formatted(e.getMessage()), e);
     }
   }
 

@@ -1,4 +1,4 @@
-package io.pageferry.target.incoming;
+package io.pageferry.agent.process;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashSet;
+import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ExecutionException;
@@ -17,13 +18,17 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The processes that were launched for one migration, found by the mark in their environment. A
- * mark is never used twice, so unlike a process number it cannot come to mean another process.
+ * The processes that were started for one migration, a launched guest and the commands that control
+ * one, found by the mark in their environment. A mark is never used twice, so unlike a process
+ * number it cannot come to mean another process.
  */
-public final class GuestProcesses {
-  static final String MARK = "PAGEFERRY_MIGRATION";
+public final class MigrationProcesses {
+  private static final String MARK = "PAGEFERRY_MIGRATION";
 
-  private static final Logger LOG = LoggerFactory.getLogger(GuestProcesses.class);
+  /** Both sides may be on one host, and what the target ends is not to be the source's. */
+  private static final String OF_SOURCE = "-source";
+
+  private static final Logger LOG = LoggerFactory.getLogger(MigrationProcesses.class);
   private static final Path PROC = Path.of("/proc");
 
   /** A guest that waits for its state has nothing to save: it only tidies up its sockets. */
@@ -31,16 +36,30 @@ public final class GuestProcesses {
 
   private static final Duration REAPING = Duration.ofSeconds(5);
 
-  private GuestProcesses() {}
+  private MigrationProcesses() {}
 
-  /** The living processes with this migration's mark, and that one, if given and alive. */
+  /** The mark of what the target starts. */
+  public static Map<String, String> markOfTarget(UUID migration) {
+    return Map.of(MARK, migration.toString());
+  }
+
+  /** The mark of what the source starts. */
+  public static Map<String, String> markOfSource(UUID migration) {
+    return Map.of(MARK, migration + OF_SOURCE);
+  }
+
+  /** The target's living processes of this migration, and that one, if given and alive. */
   public static Set<ProcessHandle> find(UUID migration, @Nullable ProcessHandle known) {
+    return marked(migration.toString(), known);
+  }
+
+  private static Set<ProcessHandle> marked(String value, @Nullable ProcessHandle known) {
     Set<ProcessHandle> found = new LinkedHashSet<>();
     if (known != null && known.isAlive()) {
       found.add(known);
       known.descendants().forEach(found::add);
     }
-    byte[] mark = (MARK + "=" + migration).getBytes(StandardCharsets.US_ASCII);
+    byte[] mark = (MARK + "=" + value).getBytes(StandardCharsets.US_ASCII);
     try (Stream<Path> entries = Files.list(PROC)) {
       entries
           .map(entry -> entry.getFileName().toString())
@@ -55,16 +74,28 @@ public final class GuestProcesses {
     return found;
   }
 
-  /** Ends them: asked first, then killed; returns when they are gone. */
+  /** Waits for the source's to end by themselves, and ends those that do not. */
+  public static void settleSource(UUID migration, Duration limit) {
+    String value = migration + OF_SOURCE;
+    if (!gone(marked(value, null), limit)) {
+      end(value, null);
+    }
+  }
+
+  /** Ends the target's: asked first, then killed; returns when they are gone. */
   public static void end(UUID migration, @Nullable ProcessHandle known) {
-    Set<ProcessHandle> processes = find(migration, known);
+    end(migration.toString(), known);
+  }
+
+  private static void end(String value, @Nullable ProcessHandle known) {
+    Set<ProcessHandle> processes = marked(value, known);
     processes.forEach(ProcessHandle::destroy);
     if (!gone(processes, GRACE)) {
       // Whatever was started meanwhile is found by its mark as well.
-      processes.addAll(find(migration, known));
+      processes.addAll(marked(value, known));
       processes.forEach(ProcessHandle::destroyForcibly);
       if (!gone(processes, REAPING)) {
-        LOG.warn("processes of migration {} do not end: {}", migration, processes);
+        LOG.warn("processes of migration {} do not end: {}", value, processes);
       }
     }
   }
