@@ -44,8 +44,23 @@ public record QemuOwnMigration(int channels, long bytesPerSecond, Duration downt
       prepare(here);
       there.ask("migrate-incoming", JSON.createObjectNode().put("uri", uri));
       here.ask("migrate", JSON.createObjectNode().put("uri", uri));
-      return await(here);
+      Outcome outcome = await(here);
+      // Left on, it would have this QEMU send the guest's device state over channels that nobody
+      // takes
+      // when Pageferry moves it on.
+      switchOff(there, "multifd");
+      return outcome;
     }
+  }
+
+  private static void switchOff(QmpQuestions questions, String capability) throws IOException {
+    ObjectNode arguments = JSON.createObjectNode();
+    arguments
+        .putArray("capabilities")
+        .addObject()
+        .put("capability", capability)
+        .put("state", false);
+    questions.ask("migrate-set-capabilities", arguments);
   }
 
   private void prepare(QmpQuestions questions) throws IOException {
