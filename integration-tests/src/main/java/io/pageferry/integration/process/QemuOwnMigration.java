@@ -45,6 +45,8 @@ public record QemuOwnMigration(int channels, long bytesPerSecond, Duration downt
       there.ask("migrate-incoming", JSON.createObjectNode().put("uri", uri));
       here.ask("migrate", JSON.createObjectNode().put("uri", uri));
       Outcome outcome = await(here);
+      // The source says so as soon as everything is sent.
+      var _ = await(there);
       // Left on, it would have this QEMU send the guest's device state over channels that nobody
       // takes
       // when Pageferry moves it on.
