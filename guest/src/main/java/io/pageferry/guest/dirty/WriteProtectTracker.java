@@ -5,6 +5,7 @@ import io.pageferry.guest.handover.MappedPiece;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.guest.image.PageRunConsumer;
+import io.pageferry.guest.image.PopulatedRuns;
 import io.pageferry.guest.linux.Errno;
 import io.pageferry.guest.linux.KernelFeatures;
 import io.pageferry.guest.linux.LinuxException;
@@ -130,6 +131,7 @@ public final class WriteProtectTracker implements DirtyTracker {
     int region = piece.region();
     PageSet found = pending.get(region);
     PageSet known = content.get(region);
+    PopulatedRuns populated = image.populatedRuns(region);
     scan.absent(
         piece.start(),
         piece.end(),
@@ -139,6 +141,7 @@ public final class WriteProtectTracker implements DirtyTracker {
                 (to - from) / ImageRegion.PAGE_BYTES,
                 (index, first, count) ->
                     eachHole(
+                        populated,
                         region,
                         first,
                         count,
@@ -148,11 +151,11 @@ public final class WriteProtectTracker implements DirtyTracker {
                         })));
   }
 
-  private void eachHole(int region, long first, long count, PageRunConsumer holes)
+  private static void eachHole(
+      PopulatedRuns populated, int region, long first, long count, PageRunConsumer holes)
       throws IOException {
     long[] at = {first};
-    image.populatedRuns(
-        region,
+    populated.within(
         first,
         count,
         (index, data, length) -> {

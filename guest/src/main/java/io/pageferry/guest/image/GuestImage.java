@@ -139,13 +139,12 @@ public final class GuestImage implements AutoCloseable {
    * tell, everything.
    */
   public void populatedRuns(int region, PageRunConsumer consumer) throws IOException {
-    populatedRuns(region, 0, regions.get(region).pages(), consumer);
+    populatedRuns(region).within(0, regions.get(region).pages(), consumer);
   }
 
-  /** As {@link #populatedRuns(int, PageRunConsumer)}, within a part of the region. */
-  public void populatedRuns(int region, long firstPage, long count, PageRunConsumer consumer)
-      throws IOException {
-    files.get(region).populatedRuns(firstPage, count, consumer);
+  /** The same for whoever asks for one piece after the other. */
+  public PopulatedRuns populatedRuns(int region) {
+    return files.get(region).populatedRuns();
   }
 
   /**

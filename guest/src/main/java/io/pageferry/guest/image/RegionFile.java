@@ -161,44 +161,8 @@ final class RegionFile implements AutoCloseable {
     }
   }
 
-  void populatedRuns(long firstPage, long count, PageRunConsumer consumer) throws IOException {
-    long end = offset(firstPage, count * PAGE) + count * PAGE;
-    long at = firstPage * PAGE;
-    long runStart = -1;
-    long runEnd = -1;
-    while (at < end) {
-      long data = seekData(at);
-      if (data < 0 || data >= end) {
-        break;
-      }
-      long hole = Math.min(end, data == at && hugetlbfs ? end : file.seekHole(data));
-      // Blocks of the file system may be smaller than a page: a page with any content is content.
-      long first = Math.max(firstPage * PAGE, data & -PAGE);
-      long past = Math.min(end, (hole + PAGE - 1) & -PAGE);
-      if (first > runEnd && runStart >= 0) {
-        consumer.run(region.index(), runStart / PAGE, (runEnd - runStart) / PAGE);
-        runStart = first;
-      } else if (runStart < 0) {
-        runStart = first;
-      }
-      runEnd = past;
-      at = Math.max(past, hole);
-    }
-    if (runStart >= 0) {
-      consumer.run(region.index(), runStart / PAGE, (runEnd - runStart) / PAGE);
-    }
-  }
-
-  private long seekData(long at) throws IOException {
-    try {
-      return file.seekData(at);
-    } catch (LinuxException e) {
-      if (e.errno() == Errno.EINVAL || e.errno() == Errno.EOPNOTSUPP) {
-        // A file system that knows no holes: all of it is content.
-        return at;
-      }
-      throw e;
-    }
+  PopulatedRuns populatedRuns() {
+    return new PopulatedRuns(region, file, hugetlbfs);
   }
 
   long allocatedBytes() throws IOException {
