@@ -91,6 +91,11 @@ class PostCopyTest {
       // Once more, and this time the old connection is there when the new one comes.
       pages.answering = false;
       pages.resume();
+      // A missing page has nothing that it could differ from: this ends the connection, no more.
+      await().atMost(TargetBench.PATIENCE).until(() -> !paused());
+      pages.data.getFirst().sendFrame(ScriptedSource.deltaBatch(pages.round, PAGES - 1, 0));
+      awaitPaused();
+      pages.resume();
       pages.answering = true;
       assertThat(pages.settle(0).comparison()).isEqualTo(Comparison.EQUAL);
       assertArrived(source);
@@ -272,12 +277,12 @@ class PostCopyTest {
   }
 
   private void awaitPaused() {
-    await()
-        .atMost(TargetBench.PATIENCE)
-        .until(
-            () ->
-                bench.server().status().stream()
-                    .anyMatch(one -> one.phase().startsWith("paused") && one.remainingPages() > 0));
+    await().atMost(TargetBench.PATIENCE).until(this::paused);
+  }
+
+  private boolean paused() {
+    return bench.server().status().stream()
+        .anyMatch(one -> one.phase().startsWith("paused") && one.remainingPages() > 0);
   }
 
   private ProcessHandle launched(ScriptedSource source) throws Exception {
