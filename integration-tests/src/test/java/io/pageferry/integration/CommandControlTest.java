@@ -242,7 +242,7 @@ final class CommandControlTest {
     commands.put(
         "pause",
         CommandGuest.shell(
-            "touch %s; sleep 3; exec %s tell %s pause".formatted(begun, program, here.socket())));
+            "touch %s; sleep 6; exec %s tell %s pause".formatted(begun, program, here.socket())));
     expect(there.commands());
     Departure departure = migrate(source, commands, new String[0], "--mode", "stop-and-copy");
     await("the pause").atMost(Journey.LIMIT).until(() -> Files.exists(begun));

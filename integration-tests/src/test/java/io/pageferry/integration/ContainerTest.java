@@ -366,9 +366,9 @@ final class ContainerTest {
   @Test
   void anAgentThatSpeaksOtherVersionsIsRefused() throws Exception {
     String place = source.getContainerId() + ":/opt/pageferry/lib/000-0-newer.jar";
-    SystemCommand.run("docker", "cp", AgentImage.newer(scratch.resolve("newer")).toString(), place);
     DemoGuestSpec spec = spec();
     DemoGuest guest = startGuest(spec, "target");
+    SystemCommand.run("docker", "cp", AgentImage.newer(scratch.resolve("newer")).toString(), place);
     try (RunningProcess agent = migrate(spec, "target", "/pki")) {
       assertThat(agent.awaitExit(LIMIT)).describedAs(agent.state()).isEqualTo(REFUSED);
       assertThat(agent.transcript().text()).contains("98 to 99", "runs on here");

@@ -10,7 +10,9 @@ import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.agent.process.MigrationProcesses;
 import io.pageferry.agent.report.MigrationReport.Outcome;
+import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.description.Afterwards;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
@@ -183,7 +185,8 @@ final class Migration {
       }
       if (entry.held()
           || entry.state() == LedgerState.HANDED_OVER
-          || entry.state() == LedgerState.SERVING) {
+          || entry.state() == LedgerState.SERVING
+          || (entry.state() == LedgerState.PAUSED && !runsStill(entry, guest))) {
         throw new CommandFailure(
             ExitCode.REFUSED,
             "an earlier migration of guest %s is not settled; nothing was changed: run"
@@ -197,6 +200,16 @@ final class Migration {
           earlier.record(LedgerState.FAILED);
         }
       }
+    }
+  }
+
+  /** A command of the agent that was killed may have been about to pause the guest. */
+  private static boolean runsStill(LedgerEntry entry, SourceGuest guest) {
+    MigrationProcesses.settleSource(entry.migration(), guest.description().control().timeout());
+    try {
+      return guest.control().status().running();
+    } catch (GuestControlException e) {
+      return false;
     }
   }
 
@@ -406,7 +419,10 @@ final class Migration {
     journal.switchedBy(why);
     wish.refuse("it is in post-copy already");
     PostCopy.Manner manner =
-        new PostCopy.Manner(settings.push(), course.pacer(), settings.compress());
+        new PostCopy.Manner(
+            settings.push(),
+            course.pacer(),
+            settings.compress() && course.link().has(Capabilities.LZ4));
     try (PostCopy postcopy =
         new PostCopy(
             course.link(),

@@ -210,7 +210,7 @@ final class RoundSender implements AutoCloseable {
   PageTally push(int round, PageWork work, Watch watch) throws IOException, InterruptedException {
     if (bases != null) {
       // What the target has of these pages is void.
-      bases.rest();
+      bases.close();
     }
     PageTally tally = sendPages(round, work, watch);
     endRound(round);

@@ -17,7 +17,9 @@ class DeltaRuleTest {
     assertThat(rule.worthwhile()).describedAs("at two bytes a nanosecond").isFalse();
     rule.learn(MANY - 1, 100 * MANY);
     assertThat(rule.worthwhile()).describedAs("after a round that says little").isFalse();
+    rule.learn(MANY, MANY * 10 / 9);
+    assertThat(rule.worthwhile()).describedAs("when it is a little slower").isFalse();
     rule.learn(MANY, 2 * MANY);
-    assertThat(rule.worthwhile()).describedAs("as soon as it is slower again").isTrue();
+    assertThat(rule.worthwhile()).describedAs("as soon as it is clearly slower again").isTrue();
   }
 }

@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -130,7 +131,7 @@ final class CommandRun implements AutoCloseable {
     Set<ProcessHandle> found = processes();
     while (!found.isEmpty() && System.nanoTime() - deadline < 0) {
       found.forEach(ProcessHandle::destroyForcibly);
-      ends(Duration.ofMillis(10));
+      LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(10));
       // One that was being started meanwhile.
       found = processes();
     }

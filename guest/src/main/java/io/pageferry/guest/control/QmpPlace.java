@@ -1,8 +1,5 @@
 package io.pageferry.guest.control;
 
-import java.io.IOException;
-import java.net.UnixDomainSocketAddress;
-import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -21,11 +18,7 @@ record QmpPlace(Path socket, Duration timeout) implements GuestPlace {
 
   @Override
   public boolean isTaken() {
-    try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
-      return channel.isConnected();
-    } catch (IOException e) {
-      return false;
-    }
+    return !QmpSocket.isDeserted(socket);
   }
 
   @Override

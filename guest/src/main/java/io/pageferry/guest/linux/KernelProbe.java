@@ -195,7 +195,6 @@ final class KernelProbe {
     }
   }
 
-  /** Asks about a thread that cannot be: whether asking is allowed at all. */
   private static Feature urgentThreads() {
     try {
       ThreadPriority.first();
@@ -211,6 +210,7 @@ final class KernelProbe {
     }
   }
 
+  /** Asks about a thread that cannot be: whether asking is allowed at all. */
   private static Feature attach() {
     String remedy =
         "Needed for guests that hand nothing over, such as QEMU: grant the agent CAP_SYS_PTRACE, in"

@@ -2,6 +2,7 @@ package io.pageferry.guest.control;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
 
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.handover.HandoverMode;
@@ -9,6 +10,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -162,14 +164,17 @@ final class CommandControlTest {
         place(
                 "pause",
                 "trap : TERM HUP INT; sleep 300 & echo $! > child; (sleep 300); sleep 300",
-                "1s")
+                "5s")
             .connect()) {
       assertThatThrownBy(control::pause)
           .hasMessage(
-              "the command 'pause' of guest 'web' did not end within 1000 ms and was killed");
+              "the command 'pause' of guest 'web' did not end within 5000 ms and was killed");
     }
     long child = Long.parseLong(Files.readString(folder.resolve("child")).strip());
-    assertThat(ProcessHandle.of(child).filter(ProcessHandle::isAlive)).isEmpty();
+    // Whoever has adopted it may take a moment to notice.
+    await()
+        .atMost(Duration.ofSeconds(30))
+        .until(() -> ProcessHandle.of(child).filter(ProcessHandle::isAlive).isEmpty());
     assertTidy();
   }
 

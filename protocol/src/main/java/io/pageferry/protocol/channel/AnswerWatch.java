@@ -8,8 +8,9 @@ import io.netty.util.IntSupplier;
  * being woken takes about as long as the answer. While it looks for the answer it runs its tasks.
  *
  * <p>Bounded three times: it looks for {@link #LIMIT_NANOS} at most; it goes to sleep at once where
- * others want the processor; and where that or a slow answer is usual, it is tried less and less
- * often.
+ * others want the processor and get it (they do not while a {@link ThreadUrgency} holds), and does
+ * not begin where there is only one; and where that or a slow answer is usual, it is tried less and
+ * less often.
  *
  * <p>Owned by the thread of its event loop.
  */
@@ -23,6 +24,8 @@ final class AnswerWatch implements SelectStrategy {
   /** The most questions, as a power of two, for which it is not tried again. */
   private static final int MAX_MISSES = 6;
 
+  private static final boolean ALONE = Runtime.getRuntime().availableProcessors() == 1;
+
   private boolean watching;
   private long since;
   private long looked;
@@ -32,6 +35,10 @@ final class AnswerWatch implements SelectStrategy {
 
   /** Something was asked; the answer comes by this loop. */
   void asked() {
+    if (ALONE) {
+      // The answer may have to be made by this very processor.
+      return;
+    }
     if (leftOut > 0) {
       leftOut--;
       return;

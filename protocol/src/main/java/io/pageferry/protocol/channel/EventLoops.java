@@ -118,11 +118,19 @@ final class EventLoops extends MultiThreadIoEventLoopGroup {
     for (Occupation place : places) {
       if (place.loop.equals(channel.eventLoop())) {
         place.urgent++;
-        if (place.urgent == 1) {
-          place.loop.execute(urgency::begin);
-        }
+        place.loop.execute(() -> hurry(place));
         channel.closeFuture().addListener(closed -> free(place));
       }
+    }
+  }
+
+  /**
+   * On the loop. Not where the channel is gone by now, nor beside others, which were there before
+   * when there were more channels than loops: what they carry is no more urgent than a guest.
+   */
+  private synchronized void hurry(Occupation place) {
+    if (place.urgent > 0 && place.urgent == place.channels) {
+      urgency.begin();
     }
   }
 

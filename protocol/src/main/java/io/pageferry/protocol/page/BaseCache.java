@@ -95,18 +95,33 @@ public final class BaseCache implements AutoCloseable {
    * @param keep whether another round may follow, so that what is sent is worth keeping
    */
   public void begin(int number, boolean keep) {
-    if (slots.length == 0) {
-      slots = table(Integer.BYTES);
-      resends = table(Byte.BYTES);
-      rounds = table(Byte.BYTES);
+    if (slots.length == 0 && !(keep && makeTables())) {
+      // Nothing is here that could be a base, and nothing will be: the guest may stand still.
+      return;
     }
     round = Math.min(number, LAST_ROUND);
     keeping = keep;
     active = true;
   }
 
+  /** Without the memory for them pages are sent whole; it is not what a migration fails of. */
+  private boolean makeTables() {
+    try {
+      MemorySegment[] made = table(Integer.BYTES);
+      resends = table(Byte.BYTES);
+      rounds = table(Byte.BYTES);
+      slots = made;
+      return true;
+    } catch (OutOfMemoryError e) {
+      return false;
+    }
+  }
+
   /** Pages are sent whole from here on and not kept; forgets all that there are. */
   public void rest() {
+    if (!active) {
+      return;
+    }
     active = false;
     for (Part part : parts) {
       part.clear();

@@ -5,10 +5,9 @@ import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.process.MigrationProcesses;
 import io.pageferry.guest.control.GuestPlace;
+import io.pageferry.guest.control.QmpSocket;
 import io.pageferry.guest.description.GuestDescription;
 import java.io.IOException;
-import java.net.UnixDomainSocketAddress;
-import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
@@ -160,10 +159,6 @@ public final class Leftovers {
 
   /** Whether a process listens there. */
   public static boolean isAnswered(Path socket) {
-    try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
-      return channel.isConnected();
-    } catch (IOException e) {
-      return false;
-    }
+    return !QmpSocket.isDeserted(socket);
   }
 }

@@ -34,9 +34,8 @@ import java.util.UUID;
 public final class Sweep {
   private static final Duration CONTROL = Duration.ofSeconds(5);
 
-  /** What a ledger of this host's source side says of a guest that is another host's. */
-  private static final Set<LedgerState> AWAY =
-      Set.copyOf(EnumSet.of(LedgerState.HANDED_OVER, LedgerState.SERVING, LedgerState.COMPLETED));
+  /** Whatever this host's source side did with a guest: it begins only with one that runs. */
+  private static final Set<LedgerState> ANY = Set.copyOf(EnumSet.allOf(LedgerState.class));
 
   private final Path stateDirectory;
 
@@ -132,9 +131,9 @@ public final class Sweep {
   private static Finding startOnce(OwnershipLedger ledger) throws LedgerException {
     LedgerFields fields = ledger.fields();
     String guest = "guest '" + fields.guest() + "' of migration " + ledger.migration();
-    if (hasMovedOn(ledger)) {
+    if (hasRunSince(ledger)) {
       ledger.update(fields.with(IncomingGuest.STARTED, "true"));
-      return new Finding(guest + " has been migrated away since and is left alone", true);
+      return new Finding(guest + " has run here since and is left alone", true);
     }
     try (GuestControl control = reach(fields)) {
       GuestStatus status = control.status();
@@ -170,17 +169,18 @@ public final class Sweep {
   }
 
   /**
-   * Whether a guest that is controlled by commands left this host after it was taken over. It does
-   * not say so itself as others do, and started again it would run in two places.
+   * Whether a guest that is controlled by commands was sent from this host after it was taken over,
+   * or is being sent. It does not say so itself as others do, and started again it would run in two
+   * places.
    */
-  private static boolean hasMovedOn(OwnershipLedger ledger) throws LedgerException {
+  private static boolean hasRunSince(OwnershipLedger ledger) throws LedgerException {
     if (ledger.fields().more().containsKey(IncomingGuest.QMP)) {
       return false;
     }
     LedgerEntry own =
         OwnershipLedger.read(ledger.stateDirectory(), LedgerSide.TARGET, ledger.migration());
     return OwnershipLedger.list(ledger.stateDirectory(), LedgerSide.SOURCE)
-        .tellsOf(own.migration(), own.fields(), own.since(), AWAY);
+        .tellsOf(own.migration(), own.fields(), own.since(), ANY);
   }
 
   /** By the socket that was written down, or by the commands of its description. */
