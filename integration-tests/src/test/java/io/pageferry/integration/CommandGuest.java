@@ -26,22 +26,9 @@ record CommandGuest(Path program, String name, Path socket, Path image) {
   static final long BYTES = 16 << 20;
   static final long PAGES = BYTES / 4096;
 
-  private static final Path SOURCE_TEXT = Path.of("src/test/c/command_guest.c");
-
   /** Compiles it. */
   static Path compile(Workplace workplace) throws IOException, InterruptedException {
-    Path program = workplace.folder().resolve("command_guest");
-    SystemCommand.run(
-        "gcc",
-        "-O2",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-pthread",
-        "-o",
-        program.toString(),
-        SOURCE_TEXT.toAbsolutePath().toString());
-    return program;
+    return CProgram.compile("command_guest", workplace.folder());
   }
 
   /** The guest of that name in the folders of a host. */

@@ -7,7 +7,6 @@ import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.RunningProcess.Signal;
 import io.pageferry.integration.process.RunningProcess.Terminal;
-import io.pageferry.integration.process.SystemCommand;
 import io.pageferry.integration.process.TargetHost;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -35,23 +34,12 @@ final class FirecrackerPeerTest {
   private static final int FAILED = 1;
   private static final int REFUSED = 3;
   private static final long MIB = 1 << 20;
-  private static final Path SOURCE_TEXT = Path.of("src/test/c/uffd_guest.c");
 
   private static Path program = Path.of("");
 
   @BeforeAll
   static void compile(Hosts hosts) throws Exception {
-    program = hosts.workplace().folder().resolve("uffd_guest");
-    SystemCommand.run(
-        "gcc",
-        "-O2",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-pthread",
-        "-o",
-        program.toString(),
-        SOURCE_TEXT.toAbsolutePath().toString());
+    program = CProgram.compile("uffd_guest", hosts.workplace().folder());
   }
 
   private static DemoGuestSpec spec(Hosts hosts, int mebibytes, int regions) {

@@ -59,6 +59,8 @@ class PostCopyTest {
       long ticksBefore = guest.control.ticks().orElseThrow().ticks();
       Started started = pages.start(guest, "alpha", 2);
       assertThat(started.deviceLoadMicros()).isPositive();
+      // On a slow machine the push is over before the guest has touched its first page.
+      await().atMost(TargetBench.PATIENCE).until(() -> pages.requests.get() > 0);
       Settled settled = pages.settle(0);
       assertThat(settled.comparison()).isEqualTo(Comparison.EQUAL);
       assertThat(settled.faults()).isPositive();
