@@ -75,7 +75,31 @@ final class MigrationTest {
     DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
     JsonNode pages = Journey.begin(hosts, guest, "--compress", "off").assertArrived().path("pages");
     assertThat(pages.path("lz4").asLong()).isZero();
+    assertThat(pages.path("zstd").asLong()).isZero();
     assertThat(pages.path("raw").asLong()).isPositive();
+  }
+
+  /** Blocks of zstd and deltas in between, of pages that are written meanwhile. */
+  @Test
+  void everythingThatShrinksGoesByZstdIfToldSo(Hosts hosts) throws Exception {
+    DemoGuestSpec spec = Journey.small(hosts);
+    DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
+    JsonNode pages =
+        Journey.begin(
+                hosts,
+                guest,
+                "--compress",
+                "zstd",
+                "--bandwidth",
+                "40MB/s",
+                "--channels",
+                "2",
+                "--verify",
+                "full")
+            .assertArrived()
+            .path("pages");
+    assertThat(pages.path("zstd").asLong()).isGreaterThan(pages.path("total").asLong() / 4);
+    assertThat(pages.path("lz4").asLong()).isZero();
   }
 
   @Test
@@ -148,6 +172,7 @@ final class MigrationTest {
             pages.path("zero").asLong()
                 + pages.path("raw").asLong()
                 + pages.path("lz4").asLong()
+                + pages.path("zstd").asLong()
                 + pages.path("delta").asLong());
     assertThat(pages.path("sent").asLong() - pages.path("resent").asLong())
         .isEqualTo(pages.path("total").asLong());

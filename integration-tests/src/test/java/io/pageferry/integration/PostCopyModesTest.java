@@ -3,11 +3,20 @@ package io.pageferry.integration;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.PeerSecurity;
 import io.pageferry.integration.process.TargetHost;
+import io.pageferry.protocol.frame.FrameHeader;
+import io.pageferry.protocol.frame.FrameType;
+import io.pageferry.protocol.message.ChannelRole;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -24,6 +33,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 final class PostCopyModesTest {
   /** Slow enough for the guest to find pages missing. */
   private static final String RATE = "60MB/s";
+
+  /** Its code on the wire. */
+  private static final int ZSTD = 6;
 
   private static Journey begin(
       Hosts hosts,
@@ -63,6 +75,59 @@ final class PostCopyModesTest {
   private static void assertEachPageOnce(JsonNode report) {
     assertThat(pages(report, "sent")).describedAs("%s", report).isEqualTo(pages(report, "total"));
     assertThat(pages(report, "resent")).describedAs("%s", report).isZero();
+  }
+
+  /** The push packs as it is told; what the guest waits for never waits for zstd as well. */
+  @Test
+  void noPageThatIsWaitedForGoesByZstd(Hosts hosts) throws Exception {
+    TargetHost target = hosts.target(PeerSecurity.plaintext());
+    DemoGuestSpec spec =
+        DemoGuestSpec.uniform(hosts.guestName(), "24M", "20MB/s").withPattern("text");
+    DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
+    Map<ChannelRole, Set<Integer>> encodings = new ConcurrentHashMap<>();
+    Relay.Censor reader =
+        (relay, frame) -> {
+          if (frame.type() == FrameType.PAGES) {
+            encodings
+                .computeIfAbsent(frame.role(), role -> ConcurrentHashMap.newKeySet())
+                .addAll(encodings(frame.bytes()));
+          }
+          return List.of(frame.bytes());
+        };
+    try (Relay relay = Relay.to(target, reader)) {
+      Journey journey =
+          Journey.begin(
+              hosts.source(),
+              relay,
+              target,
+              guest,
+              PeerSecurity.plaintext(),
+              "--mode",
+              "postcopy",
+              "--bandwidth",
+              "8MB/s",
+              "--compress",
+              "zstd");
+      JsonNode report = journey.assertArrived();
+      assertEachPageOnce(report);
+      assertThat(faults(report)).isPositive();
+      assertThat(pages(report, "zstd")).isPositive();
+      assertThat(encodings.get(ChannelRole.DATA)).contains(ZSTD);
+      assertThat(encodings.get(ChannelRole.FAULT)).isNotEmpty().doesNotContain(ZSTD);
+    }
+  }
+
+  /** Of the runs of one PAGES frame. */
+  private static Set<Integer> encodings(byte[] frame) {
+    Set<Integer> encodings = new HashSet<>();
+    ByteBuf runs = Unpooled.wrappedBuffer(frame).skipBytes(FrameHeader.BYTES + 8);
+    while (runs.isReadable()) {
+      runs.skipBytes(12);
+      encodings.add((int) runs.readByte());
+      runs.skipBytes(3);
+      runs.skipBytes(runs.readIntLE());
+    }
+    return encodings;
   }
 
   @ParameterizedTest(name = "{0}, {1}, {2} channels, {3} regions, {4}")

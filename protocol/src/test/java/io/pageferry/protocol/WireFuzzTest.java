@@ -58,6 +58,14 @@ class WireFuzzTest {
     decodePages(data);
   }
 
+  /** What stands behind the magic number of a zstd block, and of how many pages it is to be. */
+  @FuzzTest
+  void zstdBlocks(byte[] data) throws IOException {
+    if (data.length > 0) {
+      decodeZstd(data[0], java.util.Arrays.copyOfRange(data, 1, data.length));
+    }
+  }
+
   @FuzzTest
   void conversations(byte[] data) throws ProtocolException {
     converse(data);
@@ -125,7 +133,7 @@ class WireFuzzTest {
       out.writeIntLE(random.nextInt(3)).writeShortLE(random.nextInt(3)).writeShortLE(runs);
       long first = 0;
       for (int run = 0; run < runs; run++) {
-        int encoding = random.nextInt(6);
+        int encoding = random.nextInt(8);
         int count = random.nextInt(4);
         int length =
             switch (encoding) {
@@ -145,6 +153,21 @@ class WireFuzzTest {
       byte[] data = new byte[out.readableBytes()];
       out.readBytes(data);
       decodePages(data);
+    }
+  }
+
+  @Test
+  void zstdBlocksOfRandomBytes() throws IOException {
+    Random random = new Random(5);
+    for (int walk = 0; walk < WALKS; walk++) {
+      byte[] frame = structured(random, 4 + random.nextInt(60));
+      if (random.nextInt(4) > 0) {
+        // A header that is right lets what follows it be looked at.
+        frame[0] = 0x60;
+        frame[1] = 0;
+        frame[2] = 0x0F;
+      }
+      decodeZstd(0, frame);
     }
   }
 
@@ -220,12 +243,22 @@ class WireFuzzTest {
     return target.phase();
   }
 
+  private static void decodeZstd(int pages, byte[] frame) throws IOException {
+    ByteBuf out = Unpooled.buffer();
+    out.writeIntLE(1).writeShortLE(0).writeShortLE(1);
+    out.writeLongLE(0).writeIntLE(1 + (pages & 63)).writeByte(6).writeZero(3);
+    out.writeIntLE(Integer.BYTES + frame.length).writeIntLE(0xFD2FB528).writeBytes(frame);
+    byte[] batch = new byte[out.readableBytes()];
+    out.readBytes(batch);
+    decodePages(batch);
+  }
+
   /** Nothing but a ProtocolException; the sink hears only of pages that the image has. */
   private static void decodePages(byte[] data) throws IOException {
     UnpooledByteBufAllocator allocator = new UnpooledByteBufAllocator(true);
     ByteBuf payload = allocator.directBuffer(Math.max(1, data.length)).writeBytes(data);
-    try {
-      new PageDecoder(LAYOUT, allocator, Capabilities.CURRENT).decode(payload, new Bounded());
+    try (PageDecoder decoder = new PageDecoder(LAYOUT, allocator, Capabilities.CURRENT)) {
+      decoder.decode(payload, new Bounded());
     } catch (ProtocolException e) {
       assertThat(e.getMessage()).isNotEmpty();
     } finally {

@@ -164,8 +164,10 @@ final class MigrateCommand implements Callable<ExitCode> {
       names = "--compress",
       paramLabel = "HOW",
       defaultValue = "auto",
-      description = "auto: LZ4 where it pays; off (default: ${DEFAULT-VALUE}).")
-  private Compress compress = Compress.AUTO;
+      description =
+          "auto: LZ4 where it pays; lz4; zstd: always that one, for what shrinks; off (default:"
+              + " ${DEFAULT-VALUE}).")
+  private Compression compress = Compression.AUTO;
 
   @Option(
       names = "--delta",
@@ -252,12 +254,6 @@ final class MigrateCommand implements Callable<ExitCode> {
 
   /** Whether pages of zeros are only named. */
   enum Zero {
-    AUTO,
-    OFF
-  }
-
-  /** Whether LZ4 is tried. */
-  enum Compress {
     AUTO,
     OFF
   }
@@ -358,7 +354,7 @@ final class MigrateCommand implements Callable<ExitCode> {
         maxSent,
         dirtyThreshold,
         zero == Zero.AUTO,
-        compress == Compress.AUTO,
+        compress,
         deltaCache(),
         tracking,
         verify == Verify.FULL,

@@ -309,7 +309,7 @@ final class Migration {
   private PageEncodings encodings(SourceGuest guest, TargetLink link) {
     return new PageEncodings(
         settings.zeroRuns() && link.has(Capabilities.ZERO_RUNS),
-        settings.compress() && link.has(Capabilities.LZ4),
+        settings.compress().codecs(link),
         bases(guest, link));
   }
 
@@ -419,10 +419,7 @@ final class Migration {
     journal.switchedBy(why);
     wish.refuse("it is in post-copy already");
     PostCopy.Manner manner =
-        new PostCopy.Manner(
-            settings.push(),
-            course.pacer(),
-            settings.compress() && course.link().has(Capabilities.LZ4));
+        new PostCopy.Manner(settings.push(), course.pacer(), settings.compress());
     try (PostCopy postcopy =
         new PostCopy(
             course.link(),

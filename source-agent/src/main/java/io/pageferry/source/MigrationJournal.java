@@ -203,6 +203,7 @@ final class MigrationJournal {
             tally.zero(),
             tally.raw(),
             tally.lz4(),
+            tally.zstd(),
             tally.delta(),
             0,
             Math.max(0, sentPages - memoryBytes / 4096),

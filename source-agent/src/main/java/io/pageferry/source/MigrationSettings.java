@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * @param maxSentRatio bytes on the wire as a multiple of the guest's memory
  * @param dirtyThreshold pages; so few left mean that another round gains nothing
  * @param zeroRuns whether pages of zeros are only named
- * @param compress whether LZ4 is tried
+ * @param compress how pages are packed
  * @param deltaCache bytes kept of pages that are sent again, so that they may go as deltas; 0 for
  *     none, {@link #DELTA_CACHE_BY_MEMORY} for a share of the guest's memory
  * @param tracking how dirty pages are found
@@ -49,7 +49,7 @@ record MigrationSettings(
     double maxSentRatio,
     long dirtyThreshold,
     boolean zeroRuns,
-    boolean compress,
+    Compression compress,
     long deltaCache,
     Tracking tracking,
     boolean verifyFull,

@@ -56,6 +56,7 @@ final class PageService implements FrameListener, AutoCloseable {
 
   /**
    * @param plan is told where the guest is
+   * @param compress whether LZ4 may be used; nothing slower is
    */
   PageService(
       TargetLink link,

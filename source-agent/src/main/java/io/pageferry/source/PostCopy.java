@@ -35,7 +35,7 @@ final class PostCopy implements AutoCloseable {
    *
    * @param push what is sent besides what the guest waits for
    */
-  record Manner(PushMode push, Pacer pacer, boolean compress) {}
+  record Manner(PushMode push, Pacer pacer, Compression compress) {}
 
   /** The digest of the whole image, when all of it was sent. */
   interface WholeDigest {
@@ -76,7 +76,15 @@ final class PostCopy implements AutoCloseable {
     plan = new PushPlan(unsent, manner.push(), link.limits());
     service =
         new PageService(
-            link, round, image, unsent, plan, digest, manner.pacer(), manner.compress(), progress);
+            link,
+            round,
+            image,
+            unsent,
+            plan,
+            digest,
+            manner.pacer(),
+            manner.compress().urgently(link),
+            progress);
   }
 
   /** From now on what the guest waits for is sent. */

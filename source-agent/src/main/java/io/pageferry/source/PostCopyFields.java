@@ -25,7 +25,7 @@ final class PostCopyFields {
         .with(POSTCOPY, "true")
         .with(PUSH, settings.push().name().toLowerCase(Locale.ROOT))
         .with(BANDWIDTH, Long.toString(settings.bandwidth()))
-        .with(COMPRESS, Boolean.toString(settings.compress()))
+        .with(COMPRESS, settings.compress().word())
         .with(RECOVER_FOR, Long.toString(settings.recoverFor().toMillis()));
   }
 
@@ -38,10 +38,13 @@ final class PostCopyFields {
         push = each;
       }
     }
-    return new PostCopy.Manner(
-        push,
-        new Pacer(number(more.get(BANDWIDTH))),
-        !"false".equalsIgnoreCase(more.get(COMPRESS)));
+    Compression compress = Compression.AUTO;
+    for (Compression each : Compression.values()) {
+      if (each.word().equals(more.get(COMPRESS))) {
+        compress = each;
+      }
+    }
+    return new PostCopy.Manner(push, new Pacer(number(more.get(BANDWIDTH))), compress);
   }
 
   /** How long a lost link is tried again; not shorter than {@code atLeast}. */

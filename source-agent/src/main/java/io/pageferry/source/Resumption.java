@@ -8,7 +8,6 @@ import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.protocol.channel.PeerAbortedException;
 import io.pageferry.protocol.channel.PeerConnector;
 import io.pageferry.protocol.message.AbortReason;
-import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.Ownership;
 import io.pageferry.protocol.message.OwnershipQuery;
@@ -157,7 +156,7 @@ final class Resumption {
                 () -> false,
                 remains.digest(),
                 manner.pacer(),
-                new PageEncodings(true, manner.compress() && link.has(Capabilities.LZ4), null),
+                new PageEncodings(true, manner.compress().codecs(link), null),
                 progress)) {
       postcopy.answer();
       Settled settled = postcopy.run(rounds, remains.whole());

@@ -122,7 +122,7 @@ class ResumptionTest {
             journal)
         .run(
             new Resumption.Remains(ledger, image, digest, whole),
-            new PostCopy.Manner(push, new Pacer(bandwidth), true),
+            new PostCopy.Manner(push, new Pacer(bandwidth), Compression.AUTO),
             limit);
   }
 
@@ -252,7 +252,7 @@ class ResumptionTest {
               List.of(new RegionOffer("ram", PAGES * 4096L)),
               unsent,
               "test-source");
-      PostCopy.Manner manner = new PostCopy.Manner(PushMode.NONE, new Pacer(0), false);
+      PostCopy.Manner manner = new PostCopy.Manner(PushMode.NONE, new Pacer(0), Compression.OFF);
       try (PostCopy postcopy =
           new PostCopy(link, round, image, digest, unsent, manner, progress, journal)) {
         postcopy.answer();

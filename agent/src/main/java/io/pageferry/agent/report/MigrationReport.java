@@ -138,6 +138,7 @@ public record MigrationReport(
       long zero,
       long raw,
       long lz4,
+      long zstd,
       long delta,
       long known,
       long resent,

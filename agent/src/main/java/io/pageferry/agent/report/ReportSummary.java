@@ -65,6 +65,7 @@ public final class ReportSummary {
     add(parts, pages.zero(), "zero");
     add(parts, pages.raw(), "raw");
     add(parts, pages.lz4(), "LZ4");
+    add(parts, pages.zstd(), "zstd");
     add(parts, pages.delta(), "delta");
     add(parts, pages.known(), "known");
     return parts.isEmpty() ? "none" : String.join(", ", parts);

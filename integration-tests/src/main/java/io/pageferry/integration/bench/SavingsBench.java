@@ -142,12 +142,13 @@ final class SavingsBench implements Benchmark {
     JsonNode pages = report.path("pages");
     return String.format(
         Locale.ROOT,
-        "  %,d pages sent in %d rounds: %,d zero, %,d raw, %,d LZ4, %,d delta",
+        "  %,d pages sent in %d rounds: %,d zero, %,d raw, %,d LZ4, %,d zstd, %,d delta",
         pages.path("sent").asLong(),
         report.path("rounds").size(),
         pages.path("zero").asLong(),
         pages.path("raw").asLong(),
         pages.path("lz4").asLong(),
+        pages.path("zstd").asLong(),
         pages.path("delta").asLong());
   }
 

@@ -22,8 +22,12 @@ public record Capabilities(long bits) {
   /** Post-copy and its fault channel. */
   public static final long POSTCOPY = 1 << 4;
 
-  /** What this program can do. */
-  public static final Capabilities CURRENT = new Capabilities(ZERO_RUNS | LZ4 | DELTA | POSTCOPY);
+  /** Runs compressed with zstd. */
+  public static final long ZSTD = 1 << 5;
+
+  /** What this program can do on this machine. */
+  public static final Capabilities CURRENT =
+      new Capabilities(ZERO_RUNS | LZ4 | DELTA | POSTCOPY | (ZstdLibrary.isThere() ? ZSTD : 0));
 
   /** Whether all the given bits are set. */
   public boolean has(long capability) {

@@ -35,7 +35,7 @@ final class DeltaEncoder implements AutoCloseable {
   private final @Nullable LZ4Compressor compressor;
 
   /** Whether differences have become shorter by LZ4 of late. */
-  private final AdaptiveLz4 adaptive = new AdaptiveLz4();
+  private final Shrinkage shrinkage = new Shrinkage();
 
   private final ByteBuf differences;
   private final MemorySegment memory;
@@ -97,9 +97,9 @@ final class DeltaEncoder implements AutoCloseable {
     int data = end + PageDelta.HEADER_BYTES;
     int form = PageDelta.RUNS;
     int length = DeltaRuns.write(base, baseAt, page, pageAt, memory, data, PageDelta.MAX_BYTES);
-    if (compressor != null && (length < 0 || length > SHORT) && adaptive.worthTrying(1)) {
+    if (compressor != null && (length < 0 || length > SHORT) && shrinkage.worthTrying(1)) {
       int packed = packedDifference(compressor, base, baseAt, page, pageAt);
-      if (adaptive.tried(length < 0 ? PageDelta.MAX_BYTES : length, packed)) {
+      if (shrinkage.tried(length < 0 ? PageDelta.MAX_BYTES : length, packed)) {
         MemorySegment.copy(scratchMemory, PAGE, memory, data, packed);
         form = PageDelta.XOR_LZ4;
         length = packed;

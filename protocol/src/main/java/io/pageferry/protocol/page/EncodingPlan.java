@@ -13,7 +13,7 @@ final class EncodingPlan {
   private final int[] pages = new int[PageBatch.MAX_PAGES];
   private final PageEncoding[] encoding = new PageEncoding[PageBatch.MAX_PAGES];
 
-  /** Where the data lies: in the snapshot, or in the buffer of LZ4 blocks or of differences. */
+  /** Where the data lies: in the snapshot, or in the buffer of blocks or of differences. */
   private final int[] offset = new int[PageBatch.MAX_PAGES];
 
   private final int[] length = new int[PageBatch.MAX_PAGES];
@@ -45,8 +45,9 @@ final class EncodingPlan {
     }
   }
 
-  void lz4(long first, int count, int blockOffset, int bytes) {
-    add(PageEncoding.LZ4, first, count, blockOffset, bytes);
+  /** A block by LZ4 or zstd. */
+  void block(PageEncoding how, long first, int count, int blockOffset, int bytes) {
+    add(how, first, count, blockOffset, bytes);
   }
 
   /** The difference of one page; those of neighbours that lie side by side become one run. */
@@ -96,7 +97,7 @@ final class EncodingPlan {
       at += PageBatch.RUN_HEADER_BYTES;
       ByteBuf data =
           switch (encoding[run]) {
-            case LZ4 -> blocks;
+            case LZ4, ZSTD -> blocks;
             case DELTA -> differences;
             default -> snapshot;
           };
@@ -111,6 +112,7 @@ final class EncodingPlan {
         case ZERO -> tally.zero(pages[run]);
         case RAW -> tally.raw(pages[run]);
         case DELTA -> tally.delta(pages[run]);
+        case ZSTD -> tally.zstd(pages[run]);
         default -> tally.lz4(pages[run]);
       }
     }

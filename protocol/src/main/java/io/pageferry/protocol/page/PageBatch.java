@@ -63,6 +63,9 @@ public final class PageBatch {
   /** The most pages in one LZ4 block. */
   public static final int MAX_LZ4_PAGES = 16;
 
+  /** The most pages in one ZSTD block: 256 KiB, which a reader unpacks at once. */
+  public static final int MAX_ZSTD_PAGES = 64;
+
   /** The most pages in one DELTA run: as many as a reader needs the bases of at once. */
   public static final int MAX_DELTA_PAGES = 16;
 

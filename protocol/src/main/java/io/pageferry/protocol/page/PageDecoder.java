@@ -13,34 +13,38 @@ import net.jpountz.lz4.LZ4SafeDecompressor;
 
 /**
  * Reads page batches. Every number of a batch is checked before the sink hears of any page of it;
- * what then can still be wrong is the inside of an LZ4 block or of the differences of a DELTA run,
- * which is found before the pages of that run land.
+ * what then can still be wrong is the inside of a block or of the differences of a DELTA run, which
+ * is found before the pages of that run land.
  *
- * <p>One for each data channel, used on its event loop only. Holds no memory between two batches
- * and at most 64 KiB during one.
+ * <p>One for each data channel, used on its event loop only. Holds at most 256 KiB of memory during
+ * a batch, and between two of them what the zstd library needs, from the first such block until it
+ * is closed.
  */
-public final class PageDecoder {
+public final class PageDecoder implements AutoCloseable {
   private static final int PAGE = PageBatch.PAGE_BYTES;
 
   private final ImageLayout layout;
   private final boolean zeroRuns;
   private final boolean lz4;
+  private final boolean zstd;
   private final boolean delta;
   private final LZ4SafeDecompressor decompressor = LZ4Factory.fastestInstance().safeDecompressor();
   private final ByteBufAllocator allocator;
   private final DeltaDecoder deltas;
+  private final ZstdBlocks zstdBlocks = new ZstdBlocks();
 
   /**
    * A decoder for one migration.
    *
    * @param layout what region and page numbers are checked against
-   * @param allocator of the memory in which LZ4 blocks are unpacked and differences applied
+   * @param allocator of the memory in which blocks are unpacked and differences applied
    * @param negotiated an encoding without its capability is refused
    */
   public PageDecoder(ImageLayout layout, ByteBufAllocator allocator, Capabilities negotiated) {
     this.layout = layout;
     this.zeroRuns = negotiated.has(Capabilities.ZERO_RUNS);
     this.lz4 = negotiated.has(Capabilities.LZ4);
+    this.zstd = negotiated.has(Capabilities.ZSTD);
     this.delta = negotiated.has(Capabilities.DELTA);
     this.allocator = allocator;
     this.deltas = new DeltaDecoder(allocator, decompressor, lz4);
@@ -51,8 +55,8 @@ public final class PageDecoder {
    *
    * @param payload of a PAGES frame, from reader index to writer index; stays the caller's, indices
    *     stay as they are
-   * @throws ProtocolException if the batch breaks a rule; unless it is the inside of an LZ4 block
-   *     or of differences, the sink has heard nothing
+   * @throws ProtocolException if the batch breaks a rule; unless it is the inside of a block or of
+   *     differences, the sink has heard nothing
    * @throws IOException from the sink
    */
   public void decode(ByteBuf payload, PageSink sink) throws IOException {
@@ -72,7 +76,11 @@ public final class PageDecoder {
         case ZERO -> sink.zero(round, region, first, count);
         case RAW -> sink.pages(round, region, first, payload.slice(at, length));
         case DELTA -> patch(payload, at, length, round, region, first, (int) count, sink);
-        default -> unpack(payload, at, length, round, region, first, (int) count, sink);
+        case LZ4, ZSTD -> {
+          boolean byZstd = code == PageEncoding.ZSTD.code();
+          unpack(byZstd, payload, at, length, round, region, first, (int) count, sink);
+        }
+        case KNOWN -> throw new IllegalStateException("KNOWN is refused beforehand");
       }
       at += length;
     }
@@ -135,6 +143,8 @@ public final class PageDecoder {
           case RAW -> length >= 0 && length == count * PAGE;
           case LZ4 ->
               lz4 && count <= PageBatch.MAX_LZ4_PAGES && length > 0 && length < count * PAGE;
+          case ZSTD ->
+              zstd && count <= PageBatch.MAX_ZSTD_PAGES && length > 0 && length < count * PAGE;
           case DELTA ->
               delta
                   && count <= PageBatch.MAX_DELTA_PAGES
@@ -171,6 +181,7 @@ public final class PageDecoder {
   }
 
   private void unpack(
+      boolean byZstd,
       ByteBuf payload,
       int at,
       int length,
@@ -183,18 +194,35 @@ public final class PageDecoder {
     int raw = pages * PAGE;
     ByteBuf unpacked = allocator.directBuffer(raw, raw);
     try {
-      ByteBuffer block = payload.nioBuffer(at, length);
-      int bytes = decompressor.decompress(block, 0, length, unpacked.nioBuffer(0, raw), 0, raw);
+      ByteBuffer into = unpacked.nioBuffer(0, raw);
+      if (byZstd) {
+        zstdBlocks.unpack(allocator, payload, at, length, into);
+      } else {
+        unpackLz4(payload.nioBuffer(at, length), length, into);
+      }
+      sink.pages(round, region, first, unpacked.writerIndex(raw));
+    } finally {
+      unpacked.release();
+    }
+  }
+
+  private void unpackLz4(ByteBuffer block, int length, ByteBuffer into) throws ProtocolException {
+    int raw = into.remaining();
+    try {
+      int bytes = decompressor.decompress(block, 0, length, into, 0, raw);
       if (bytes != raw) {
         throw ProtocolException.violation(
             "an LZ4 block holds " + bytes + " bytes instead of " + raw);
       }
-      sink.pages(round, region, first, unpacked.writerIndex(raw));
     } catch (LZ4Exception e) {
       throw new ProtocolException(
           AbortReason.PROTOCOL_VIOLATION, "an LZ4 block of " + length + " bytes is broken", e);
-    } finally {
-      unpacked.release();
     }
+  }
+
+  /** Gives back what unpacking took; nothing may be decoded any more. Again: no effect. */
+  @Override
+  public void close() {
+    zstdBlocks.close();
   }
 }

@@ -10,14 +10,13 @@ import io.pageferry.protocol.message.PageSpan;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.List;
-import net.jpountz.lz4.LZ4Compressor;
-import net.jpountz.lz4.LZ4Factory;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Makes a frame of a snapshot of pages. For each stretch of pages it finds the encoding: zero pages
  * by a scan at memory speed, the difference from what the target has where that is known and short
- * ({@link BaseCache}), LZ4 where it pays ({@link AdaptiveLz4}), raw otherwise.
+ * ({@link BaseCache}), a block where packing pays ({@link PageCompressor}), raw otherwise.
  *
  * <p>Where everything is one raw run, no page is copied: the headers are written in front of the
  * pages, into the snapshot's headroom, and the snapshot itself is the frame. Any other batch is put
@@ -31,19 +30,14 @@ public final class PageEncoder implements AutoCloseable {
 
   private final ByteBufAllocator allocator;
   private final EncodingPlan plan = new EncodingPlan();
-  private final AdaptiveLz4 adaptive = new AdaptiveLz4();
-  private final @Nullable LZ4Compressor compressor;
+  private final PageCodec codec;
+
+  /** Null if every page is to go as it is. */
+  private final @Nullable PageCompressor compressor;
+
   private final boolean zeroRuns;
   private final @Nullable BaseCache bases;
   private final @Nullable DeltaEncoder deltas;
-
-  /** Compressed blocks of the batch being encoded; empty without compression. */
-  private final ByteBuf blocks;
-
-  /** The memory of {@link #blocks}, as the compressor wants it. */
-  private final ByteBuffer blockMemory;
-
-  private int blockBytes;
 
   /**
    * An encoder for one channel that sends no differences.
@@ -52,7 +46,8 @@ public final class PageEncoder implements AutoCloseable {
    * @param compress whether LZ4 may be used (the peer must have the capability)
    */
   public PageEncoder(ByteBufAllocator allocator, boolean compress) {
-    this(allocator, new PageEncodings(true, compress, null));
+    this(
+        allocator, new PageEncodings(true, Set.of(compress ? PageCodec.LZ4 : PageCodec.RAW), null));
   }
 
   /**
@@ -65,19 +60,14 @@ public final class PageEncoder implements AutoCloseable {
     this.allocator = allocator;
     zeroRuns = encodings.zeroRuns();
     bases = encodings.bases();
-    if (encodings.lz4()) {
-      LZ4Compressor lz4 = LZ4Factory.fastestInstance().fastCompressor();
-      compressor = lz4;
-      // An accepted block is shorter than its pages, so all before the last fit into their pages.
-      int bytes =
-          PageBatch.MAX_PAGES * PAGE + lz4.maxCompressedLength(PageBatch.MAX_LZ4_PAGES * PAGE);
-      blocks = allocator.directBuffer(bytes, bytes);
-    } else {
-      compressor = null;
-      blocks = Unpooled.EMPTY_BUFFER;
-    }
-    blockMemory = blocks.nioBuffer(0, blocks.capacity());
-    deltas = bases == null ? null : new DeltaEncoder(allocator, compressor);
+    Set<PageCodec> codecs = encodings.codecs();
+    codec = codecs.iterator().next();
+    compressor =
+        codecs.equals(Set.of(PageCodec.RAW)) ? null : new PageCompressor(allocator, codecs);
+    deltas =
+        bases == null
+            ? null
+            : new DeltaEncoder(allocator, compressor == null ? null : compressor.lz4());
   }
 
   /**
@@ -161,8 +151,8 @@ public final class PageEncoder implements AutoCloseable {
   /** Gives the encoder's own memory back; frames that it made are not touched. */
   @Override
   public void close() {
-    if (blocks.refCnt() > 0) {
-      blocks.release();
+    if (compressor != null) {
+      compressor.close();
     }
     if (deltas != null) {
       deltas.close();
@@ -171,7 +161,9 @@ public final class PageEncoder implements AutoCloseable {
 
   private void plan(PageRuns runs, ByteBuf snapshot, ImageDigest.Stripe digest, PageTally tally) {
     plan.clear();
-    blockBytes = 0;
+    if (compressor != null) {
+      compressor.begin();
+    }
     if (deltas != null) {
       deltas.begin();
     }
@@ -234,34 +226,26 @@ public final class PageEncoder implements AutoCloseable {
     planContent(first + contentBegin, count - contentBegin, offset + contentBegin * PAGE, memory);
   }
 
-  /** Splits a stretch with content into LZ4 blocks, as far as they pay, and raw runs. */
+  /** Splits a stretch with content into blocks, as far as they pay, and raw runs. */
   private void planContent(long first, int count, int offset, ByteBuffer memory) {
-    if (compressor == null) {
+    if (compressor == null || codec == PageCodec.RAW) {
       if (count > 0) {
         plan.raw(first, count, offset);
       }
       return;
     }
     for (int done = 0; done < count; ) {
-      int some = Math.min(PageBatch.MAX_LZ4_PAGES, count - done);
+      int some = Math.min(codec.blockPages(), count - done);
       int at = offset + done * PAGE;
-      int block = adaptive.worthTrying(some) ? compress(compressor, memory, at, some) : 0;
+      int begin = compressor.end();
+      int block = compressor.pack(codec, memory, at, some);
       if (block > 0) {
-        plan.lz4(first + done, some, blockBytes, block);
-        blockBytes += block;
+        plan.block(codec.encoding(), first + done, some, begin, block);
       } else {
         plan.raw(first + done, some, at);
       }
       done += some;
     }
-  }
-
-  /** The length of the block, behind the blocks before it, or 0 if it does not pay. */
-  private int compress(LZ4Compressor lz4, ByteBuffer memory, int offset, int pages) {
-    int raw = pages * PAGE;
-    int room = blockMemory.capacity() - blockBytes;
-    int compressed = lz4.compress(memory, offset, raw, blockMemory, blockBytes, room);
-    return adaptive.tried(raw, compressed) ? compressed : 0;
   }
 
   private ByteBuf inPlace(int round, int region, ByteBuf snapshot) {
@@ -284,7 +268,7 @@ public final class PageEncoder implements AutoCloseable {
         frame,
         FrameHeader.BYTES + PageBatch.BATCH_HEADER_BYTES,
         snapshot,
-        blocks,
+        compressor == null ? Unpooled.EMPTY_BUFFER : compressor.blocks(),
         deltas == null ? Unpooled.EMPTY_BUFFER : deltas.differences());
     finish(frame, 0, round, region, plan.runs(), payload);
     snapshot.release();

@@ -13,7 +13,9 @@ public enum PageEncoding {
   /** The differences from what the target has, see PROTOCOL.md. */
   DELTA(4),
   /** A reference to content that the target has; reserved, refused by version 1. */
-  KNOWN(5);
+  KNOWN(5),
+  /** One frame of zstd for the whole run, shorter than its pages. */
+  ZSTD(6);
 
   private final int code;
 
@@ -38,6 +40,7 @@ public enum PageEncoding {
       case 3 -> LZ4;
       case 4 -> DELTA;
       case 5 -> KNOWN;
+      case 6 -> ZSTD;
       default -> throw ProtocolException.violation("page encoding " + code + " is not known");
     };
   }

@@ -1,13 +1,21 @@
 package io.pageferry.protocol.page;
 
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Which encodings besides raw may be used; the peer must have the capability of each.
  *
  * @param zeroRuns pages of zeros by name only
- * @param lz4 blocks of LZ4, also of differences
+ * @param codecs how pages with content may be packed; with LZ4 among them also their differences
  * @param bases what the target has, the same for all channels of a migration; null if no
  *     differences may be sent. Whoever uses it does not close it
  */
-public record PageEncodings(boolean zeroRuns, boolean lz4, @Nullable BaseCache bases) {}
+public record PageEncodings(boolean zeroRuns, Set<PageCodec> codecs, @Nullable BaseCache bases) {
+  public PageEncodings {
+    codecs = Set.copyOf(codecs);
+    if (codecs.isEmpty()) {
+      throw new IllegalArgumentException("no codec, not even raw");
+    }
+  }
+}

@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 
 /**
  * Takes pages of its own the whole way from snapshot to sink, again and again, on a thread of its
@@ -67,7 +68,9 @@ public final class PageRehearsal implements AutoCloseable {
         ImageDigest landed = new ImageDigest(layout);
         BaseCache bases = new BaseCache(layout, 4L * PAGES * PageBatch.PAGE_BYTES);
         PageEncoder encoder =
-            new PageEncoder(PooledByteBufAllocator.DEFAULT, new PageEncodings(true, true, bases))) {
+            new PageEncoder(
+                PooledByteBufAllocator.DEFAULT,
+                new PageEncodings(true, Set.of(PageCodec.LZ4), bases))) {
       ImageDigest.Stripe sentStripe = sent.stripe();
       ImageDigest.Stripe landedStripe = landed.stripe();
       PageDecoder decoder =

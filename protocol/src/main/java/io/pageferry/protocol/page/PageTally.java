@@ -5,6 +5,7 @@ public final class PageTally {
   private long zero;
   private long raw;
   private long lz4;
+  private long zstd;
   private long delta;
   private long deltaHits;
   private long deltaMisses;
@@ -22,6 +23,10 @@ public final class PageTally {
 
   void lz4(long pages) {
     lz4 += pages;
+  }
+
+  void zstd(long pages) {
+    zstd += pages;
   }
 
   void delta(long pages) {
@@ -55,9 +60,14 @@ public final class PageTally {
     return raw;
   }
 
-  /** Pages sent compressed. */
+  /** Pages sent compressed with LZ4. */
   public long lz4() {
     return lz4;
+  }
+
+  /** Pages sent compressed with zstd. */
+  public long zstd() {
+    return zstd;
   }
 
   /** Pages sent as the difference from what the target has. */
@@ -82,7 +92,7 @@ public final class PageTally {
 
   /** All pages. */
   public long pages() {
-    return zero + raw + lz4 + delta;
+    return zero + raw + lz4 + zstd + delta;
   }
 
   /** Frames, each with its header. */
@@ -100,6 +110,7 @@ public final class PageTally {
     zero += other.zero;
     raw += other.raw;
     lz4 += other.lz4;
+    zstd += other.zstd;
     delta += other.delta;
     deltaHits += other.deltaHits;
     deltaMisses += other.deltaMisses;
@@ -110,7 +121,7 @@ public final class PageTally {
 
   @Override
   public String toString() {
-    return "%d zero, %d raw, %d lz4, %d delta in %d frames, %d bytes"
-        .formatted(zero, raw, lz4, delta, frames, wireBytes);
+    return "%d zero, %d raw, %d lz4, %d zstd, %d delta in %d frames, %d bytes"
+        .formatted(zero, raw, lz4, zstd, delta, frames, wireBytes);
   }
 }

@@ -31,6 +31,9 @@ class NegotiationTest {
     assertThat(Capabilities.CURRENT.intersect(later).bits()).isEqualTo(Capabilities.LZ4);
     assertThat(Capabilities.CURRENT.has(Capabilities.ZERO_RUNS | Capabilities.LZ4)).isTrue();
     assertThat(Capabilities.CURRENT.has(Capabilities.LZ4 | Capabilities.KNOWN)).isFalse();
+    assertThat(Capabilities.CURRENT.has(Capabilities.ZSTD))
+        .describedAs("the library is there where the tests run")
+        .isTrue();
     assertThat(new Limits(1 << 20, 2, 1024).intersect(new Limits(1 << 16, 16, 100)))
         .isEqualTo(new Limits(1 << 16, 2, 100));
   }

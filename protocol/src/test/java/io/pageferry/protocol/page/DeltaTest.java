@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -49,10 +50,15 @@ class DeltaTest {
     PageTally tally = new PageTally();
 
     Crossing(int pages, int cached, boolean compress) {
+      this(pages, cached, compress ? PageCodec.LZ4 : PageCodec.RAW);
+    }
+
+    Crossing(int pages, int cached, PageCodec codec) {
       layout = PageFixture.layout(pages);
       bases = new BaseCache(layout, (long) cached * PAGE);
       encoder =
-          new PageEncoder(PooledByteBufAllocator.DEFAULT, new PageEncodings(true, compress, bases));
+          new PageEncoder(
+              PooledByteBufAllocator.DEFAULT, new PageEncodings(true, Set.of(codec), bases));
       digest = new ImageDigest(layout);
       stripe = digest.stripe();
       decoder = new PageDecoder(layout, PooledByteBufAllocator.DEFAULT, PageFixture.ALL);
@@ -93,6 +99,7 @@ class DeltaTest {
     @Override
     public void close() {
       encoder.close();
+      decoder.close();
       bases.close();
       digest.close();
     }
@@ -209,7 +216,8 @@ class DeltaTest {
   void anySequenceOfVersionsArrives(long seed) throws IOException {
     Random random = new Random(seed);
     int pages = 100;
-    try (Crossing crossing = new Crossing(pages, 1 + random.nextInt(80), random.nextBoolean())) {
+    PageCodec codec = PageFixture.CODECS.get((int) (seed % 3));
+    try (Crossing crossing = new Crossing(pages, 1 + random.nextInt(80), codec)) {
       byte[][] guest = new byte[pages][PAGE];
       for (int round = 1; round < 25; round++) {
         if (round == 1 || random.nextInt(12) == 0) {
@@ -241,6 +249,7 @@ class DeltaTest {
         crossing.assertBasesAreTheTargets();
       }
       assertThat(crossing.tally.delta()).isPositive();
+      assertThat(crossing.tally.zstd() > 0).isEqualTo(codec == PageCodec.ZSTD);
     }
   }
 
@@ -288,7 +297,9 @@ class DeltaTest {
       List<ImageDigest.Stripe> stripes = new ArrayList<>();
       for (int i = 0; i < channels; i++) {
         encoders.add(
-            new PageEncoder(PooledByteBufAllocator.DEFAULT, new PageEncodings(true, true, bases)));
+            new PageEncoder(
+                PooledByteBufAllocator.DEFAULT,
+                new PageEncodings(true, Set.of(PageCodec.LZ4), bases)));
         stripes.add(digest.stripe());
       }
       for (int round = 1; round < 8; round++) {

@@ -14,6 +14,8 @@ import io.pageferry.protocol.message.PageSpan;
 import java.io.IOException;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -26,8 +28,16 @@ class PageDecoderTest {
   private static final String ZERO_BLOCK =
       "1f" + "00" + "0100" + "ff".repeat(15) + "f6" + "50" + "00".repeat(5);
 
+  /** A zstd frame of one page of zeros: 4096 bytes of content, one block that repeats a byte. */
+  private static final String ZERO_FRAME = "28b52ffd" + "60" + "000f" + "038000" + "00";
+
   private final UnpooledByteBufAllocator allocator = new UnpooledByteBufAllocator(true);
   private final PageDecoder decoder = new PageDecoder(LAYOUT, allocator, PageFixture.ALL);
+
+  @AfterEach
+  void close() {
+    decoder.close();
+  }
 
   @Test
   void theGoldenBytesOfZeroPages() {
@@ -85,6 +95,93 @@ class PageDecoderTest {
     assertThat(allocator.metric().usedDirectMemory()).isZero();
   }
 
+  @Test
+  void aZstdBlockWrittenByHandLands() throws IOException {
+    PageFixture.ArrayImage image = new PageFixture.ArrayImage(32);
+    image.pages[2] = PageFixture.noise(new Random(2));
+    ByteBuf payload = bytes(BATCH + run(2, 1, 6, ZERO_FRAME.length() / 2) + ZERO_FRAME);
+    decoder.decode(payload, image);
+    assertThat(image.pages[2]).isEqualTo(PageFixture.zero());
+    image.pages[2] = PageFixture.noise(new Random(2));
+    decoder.decode(Unpooled.copiedBuffer(payload), image);
+    assertThat(image.pages[2]).describedAs("from the heap").isEqualTo(PageFixture.zero());
+    assertThat(image.dataRuns).isEqualTo(2);
+    assertThat(allocator.metric().usedDirectMemory()).isZero();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "28b52ffd, 60, 00ff, 038000 00, holds 65536 bytes instead of 4096",
+    "28b52ffd, e0, 0000000001000000, 038000 00, holds 4294967296 bytes instead of 4096",
+    "28b52ffd, 00, 50, 038000 00, instead of 4096",
+    "28b52ffd, 60, 000f, 030000 00, is broken",
+    "28b52ffd, 60, 000f, 038800 00, is broken",
+    "28b52ffd, 61, 07000f, 038000 00, is broken",
+    "28b52ffd, 60, 000f, 028000 00, is not as long",
+    "28b52ffd, 60, 000f, 038000 0000, is not as long",
+    "28b52ffd, 60, 000f, 038000 0028b52ffd60000f03800000, is not as long",
+    "502a4d18, 04, 000000, 00000000, is none",
+    "27b52ffd, 60, 000f, 038000 00, is none",
+    "28b52f, '', '', '', is none",
+  })
+  void aZstdBlockOfAnotherSizeOrFormIsRefused(
+      String magic, String descriptor, String size, String blocks, String message) {
+    String block = (magic + descriptor + size + blocks).replace(" ", "");
+    assertRefused(BATCH + run(2, 1, 6, block.length() / 2) + block, message);
+    assertThat(allocator.metric().usedDirectMemory()).isZero();
+  }
+
+  @Test
+  void aBrokenZstdBlockNeverLands() throws IOException {
+    byte[] written = ByteBufUtil.decodeHexDump(ZERO_FRAME);
+    for (int index = 0; index < written.length; index++) {
+      for (int flip = 1; flip < 256; flip++) {
+        assertRefusedOrWhole(written, index, flip);
+      }
+    }
+    byte[] block = zstdBlock();
+    for (int index = 0; index < block.length; index++) {
+      for (int flip : new int[] {0x01, 0x10, 0x80, 0xFF}) {
+        assertRefusedOrWhole(block, index, flip);
+      }
+    }
+    assertThat(allocator.metric().usedDirectMemory()).isZero();
+  }
+
+  /** The data of a run of one page. */
+  private static byte[] zstdBlock() {
+    ImageLayout layout = PageFixture.layout(1);
+    try (PageEncoder encoder =
+            new PageEncoder(
+                UnpooledByteBufAllocator.DEFAULT,
+                new PageEncodings(true, Set.of(PageCodec.ZSTD), null));
+        ImageDigest digest = new ImageDigest(layout)) {
+      ByteBuf snapshot = PageFixture.snapshot(encoder, List.of(PageFixture.text(new Random(3))));
+      ByteBuf frame =
+          encoder.encode(1, PageRuns.of(0, 0, 1), snapshot, digest.stripe(), new PageTally());
+      byte[] block =
+          ByteBufUtil.getBytes(
+              PageFixture.payload(frame)
+                  .skipBytes(PageBatch.BATCH_HEADER_BYTES + PageBatch.RUN_HEADER_BYTES));
+      frame.release();
+      return block;
+    }
+  }
+
+  private void assertRefusedOrWhole(byte[] good, int index, int flip) throws IOException {
+    byte[] block = good.clone();
+    block[index] ^= (byte) flip;
+    String hex = BATCH + run(2, 1, 6, block.length) + ByteBufUtil.hexDump(block);
+    PageFixture.ArrayImage image = new PageFixture.ArrayImage(32);
+    try {
+      decoder.decode(bytes(hex), image);
+      assertThat(image.dataRuns).isEqualTo(1);
+    } catch (ProtocolException e) {
+      assertThat(e).hasMessageContaining("zstd block");
+      assertThat(image.dataRuns).isZero();
+    }
+  }
+
   @ParameterizedTest
   @CsvSource({
     // round, region and run count
@@ -104,7 +201,7 @@ class PageDecoderTest {
     "03000000 0000 0100, 0, -1, 1, 0, no 4294967295 pages",
     // encoding and length
     "03000000 0000 0100, 0, 1, 0, 0, encoding 0",
-    "03000000 0000 0100, 0, 1, 6, 0, encoding 6",
+    "03000000 0000 0100, 0, 1, 7, 0, encoding 7",
     "03000000 0000 0100, 0, 1, 4, 0, DELTA",
     "03000000 0000 0100, 0, 1, 5, 0, KNOWN",
     "03000000 0000 0100, 0, 1, 1, 1, ZERO with 1 bytes",
@@ -117,6 +214,11 @@ class PageDecoderTest {
     "03000000 0000 0100, 0, 1, 3, -1, LZ4 with 4294967295 bytes",
     "03000000 0000 0100, 0, 17, 3, 10, 17 pages as LZ4",
     "03000000 0000 0100, 0, 1, 3, 10, within the data",
+    "03000000 0000 0100, 0, 1, 6, 0, ZSTD with 0 bytes",
+    "03000000 0000 0100, 0, 1, 6, 4096, ZSTD with 4096 bytes",
+    "03000000 0000 0100, 0, 1, 6, -1, ZSTD with 4294967295 bytes",
+    "03000000 0100 0100, 0, 65, 6, 10, 65 pages as ZSTD",
+    "03000000 0000 0100, 0, 1, 6, 10, within the data",
   })
   void aNumberThatDoesNotFitIsRefusedUnheard(
       String batch, long first, int count, int encoding, int length, String message) {
@@ -148,7 +250,8 @@ class PageDecoderTest {
   @Test
   void anEncodingThatWasNotAgreedOnIsRefused() {
     PageDecoder plain = new PageDecoder(LAYOUT, allocator, new Capabilities(0));
-    for (String run : List.of(run(0, 1, 1, 0), run(0, 1, 3, 4) + "00000000")) {
+    for (String run :
+        List.of(run(0, 1, 1, 0), run(0, 1, 3, 4) + "00000000", run(2, 1, 6, 11) + ZERO_FRAME)) {
       assertThatThrownBy(() -> plain.decode(bytes(BATCH + run), new Silent()))
           .isInstanceOf(ProtocolException.class);
     }

@@ -14,6 +14,7 @@ import java.util.Random;
 /** Pages of known content, and a sink that keeps what lands. */
 final class PageFixture {
   static final Capabilities ALL = Capabilities.CURRENT;
+  static final List<PageCodec> CODECS = List.of(PageCodec.RAW, PageCodec.LZ4, PageCodec.ZSTD);
 
   private PageFixture() {}
 

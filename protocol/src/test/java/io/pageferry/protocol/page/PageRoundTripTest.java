@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -26,12 +27,14 @@ class PageRoundTripTest {
     ImageLayout layout = PageFixture.layout(5, 600);
     byte[][] expected = new byte[600][PageBatch.PAGE_BYTES];
     PageFixture.ArrayImage image = new PageFixture.ArrayImage(600);
-    try (PageEncoder encoder = new PageEncoder(ALLOCATOR, random.nextBoolean());
+    PageCodec codec = PageFixture.CODECS.get((int) (seed % 3));
+    try (PageEncoder encoder =
+            new PageEncoder(ALLOCATOR, new PageEncodings(true, Set.of(codec), null));
         ImageDigest sent = new ImageDigest(layout);
-        ImageDigest landed = new ImageDigest(layout)) {
+        ImageDigest landed = new ImageDigest(layout);
+        PageDecoder decoder = new PageDecoder(layout, ALLOCATOR, PageFixture.ALL)) {
       ImageDigest.Stripe sending = sent.stripe();
       ImageDigest.Stripe landing = landed.stripe();
-      PageDecoder decoder = new PageDecoder(layout, ALLOCATOR, PageFixture.ALL);
       PageTally tally = new PageTally();
       long wireBytes = 0;
       long pages = 0;
@@ -60,6 +63,8 @@ class PageRoundTripTest {
       assertThat(tally.wireBytes()).isEqualTo(wireBytes);
       assertThat(tally.pages()).isEqualTo(pages);
       assertThat(tally.frames()).isEqualTo(60);
+      assertThat(tally.lz4() > 0).isEqualTo(codec == PageCodec.LZ4);
+      assertThat(tally.zstd() > 0).isEqualTo(codec == PageCodec.ZSTD);
     }
   }
 
@@ -191,6 +196,40 @@ class PageRoundTripTest {
     }
   }
 
+  @Test
+  void zstdShrinksTextFurtherThanLz4AndPacksLongerRuns() throws IOException {
+    ImageLayout layout = PageFixture.layout(240);
+    Random random = new Random(13);
+    List<byte[]> pages = new ArrayList<>();
+    for (int i = 0; i < 240; i++) {
+      pages.add(PageFixture.text(random));
+    }
+    int[] bytes = new int[2];
+    for (PageCodec codec : List.of(PageCodec.LZ4, PageCodec.ZSTD)) {
+      PageFixture.ArrayImage image = new PageFixture.ArrayImage(240);
+      try (PageEncoder encoder =
+              new PageEncoder(ALLOCATOR, new PageEncodings(true, Set.of(codec), null));
+          PageDecoder decoder = new PageDecoder(layout, ALLOCATOR, PageFixture.ALL);
+          ImageDigest digest = new ImageDigest(layout)) {
+        PageTally tally = new PageTally();
+        ByteBuf frame =
+            encoder.encode(
+                1,
+                PageRuns.of(0, 0, 240),
+                PageFixture.snapshot(encoder, pages),
+                digest.stripe(),
+                tally);
+        bytes[codec == PageCodec.ZSTD ? 1 : 0] = frame.readableBytes();
+        decoder.decode(PageFixture.payload(frame), image);
+        frame.release();
+        assertThat(codec == PageCodec.ZSTD ? tally.zstd() : tally.lz4()).isEqualTo(240);
+        assertThat(image.pages).isDeepEqualTo(pages.toArray(byte[][]::new));
+        assertThat(image.dataRuns).isEqualTo(codec == PageCodec.ZSTD ? 4 : 15);
+      }
+    }
+    assertThat(bytes[1]).isLessThan(bytes[0] * 3 / 4);
+  }
+
   private static PageSink digesting(ImageDigest.Stripe stripe) {
     return new PageSink() {
       @Override
@@ -277,7 +316,8 @@ class PageRoundTripTest {
     PageFixture.ArrayImage image = new PageFixture.ArrayImage(4);
     byte[] noise = PageFixture.noise(new Random(1));
     image.pages[0] = noise.clone();
-    try (PageEncoder encoder = new PageEncoder(ALLOCATOR, new PageEncodings(false, false, null));
+    try (PageEncoder encoder =
+            new PageEncoder(ALLOCATOR, new PageEncodings(false, Set.of(PageCodec.RAW), null));
         ImageDigest digest = new ImageDigest(layout)) {
       PageTally tally = new PageTally();
       ByteBuf snapshot =

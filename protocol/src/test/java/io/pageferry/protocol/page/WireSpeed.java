@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 
 /**
  * Prints how fast the stages of a page's way are, each for itself on one thread: memory per second
@@ -102,6 +103,23 @@ public final class WireSpeed {
     ByteBuf textFrame = encode(compressing, textPages, stripe, tally).skipBytes(FrameHeader.BYTES);
     PageSink nowhere = new Nowhere();
     measure("decode text with LZ4", () -> decoder.decode(textFrame, nowhere));
+    PageEncoder zstd =
+        new PageEncoder(allocator, new PageEncodings(true, Set.of(PageCodec.ZSTD), null));
+    PageTally zstdTally = new PageTally();
+    measure(
+        "encode text with zstd (copy included)",
+        () -> encode(zstd, textPages, stripe, zstdTally).release());
+    System.out.printf(
+        "  text: %d of %d pages by zstd, %.3f of the size, %d bytes of heap a frame%n",
+        zstdTally.zstd(),
+        zstdTally.pages(),
+        zstdTally.wireBytes() / (zstdTally.pages() * (double) PageBatch.PAGE_BYTES),
+        heapOf(() -> encode(zstd, textPages, stripe, tally).release()));
+    ByteBuf zstdFrame = encode(zstd, textPages, stripe, tally).skipBytes(FrameHeader.BYTES);
+    measure("decode text with zstd", () -> decoder.decode(zstdFrame, nowhere));
+    measure(
+        "encode incompressible with zstd allowed (copy included)",
+        () -> encode(zstd, noisePages, stripe, tally).release());
     for (int run : new int[] {64, 8, 1}) {
       deltas(allocator, noise, run);
     }
@@ -125,8 +143,10 @@ public final class WireSpeed {
     }
     ImageLayout layout = PageFixture.layout(PAGES);
     try (BaseCache bases = new BaseCache(layout, BYTES);
-        PageEncoder encoder = new PageEncoder(allocator, new PageEncodings(true, false, bases));
-        PageEncoder compressing = new PageEncoder(allocator, new PageEncodings(true, true, bases));
+        PageEncoder encoder =
+            new PageEncoder(allocator, new PageEncodings(true, Set.of(PageCodec.RAW), bases));
+        PageEncoder compressing =
+            new PageEncoder(allocator, new PageEncodings(true, Set.of(PageCodec.LZ4), bases));
         ImageDigest digest = new ImageDigest(layout)) {
       ByteBuf before = PageFixture.snapshot(encoder, pages);
       ByteBuf after = PageFixture.snapshot(encoder, changed);

@@ -28,7 +28,10 @@ import org.jspecify.annotations.Nullable;
 final class PageLanding implements FrameListener, PageSink {
   private final int channel;
   private final String name;
+
+  /** Closed when nothing is written any more. */
   private final PageDecoder decoder;
+
   private final RoundBarrier barrier;
   private final LandedPages landed;
   private final LinkEvents events;
@@ -131,7 +134,7 @@ final class PageLanding implements FrameListener, PageSink {
   public synchronized void onClosed(PeerChannel from, @Nullable Throwable cause) {
     if (!detached) {
       String why = cause == null ? "it was closed" : String.valueOf(cause.getMessage());
-      detached = true;
+      stop();
       events.put(
           new ReceptionEvent.DataLost(
               new MigrationAborted(AbortReason.PEER_SILENT, name + " is lost: " + why, cause)));
@@ -140,11 +143,16 @@ final class PageLanding implements FrameListener, PageSink {
 
   /** Nothing is written after this returned. */
   synchronized void detach() {
+    stop();
+  }
+
+  private void stop() {
     detached = true;
+    decoder.close();
   }
 
   private void fail(MigrationAborted failure) {
-    detached = true;
+    stop();
     events.put(new ReceptionEvent.DataFailed(failure));
   }
 

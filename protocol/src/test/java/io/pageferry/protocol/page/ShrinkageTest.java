@@ -8,31 +8,31 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
-class AdaptiveLz4Test {
+class ShrinkageTest {
   private static final int RAW = 16 * 4096;
 
   @Test
   void whatShrinksIsAlwaysTried() {
-    AdaptiveLz4 adaptive = new AdaptiveLz4();
+    Shrinkage shrinkage = new Shrinkage();
     for (int i = 0; i < 1000; i++) {
-      assertThat(adaptive.worthTrying(16)).isTrue();
-      assertThat(adaptive.tried(RAW, RAW / 2)).isTrue();
+      assertThat(shrinkage.worthTrying(16)).isTrue();
+      assertThat(shrinkage.tried(RAW, RAW / 2)).isTrue();
     }
   }
 
   @Test
   void anEighthMustBeSaved() {
-    assertThat(new AdaptiveLz4().tried(RAW, RAW - RAW / 8)).isTrue();
-    assertThat(new AdaptiveLz4().tried(RAW, RAW - RAW / 8 + 1)).isFalse();
+    assertThat(new Shrinkage().tried(RAW, RAW - RAW / 8)).isTrue();
+    assertThat(new Shrinkage().tried(RAW, RAW - RAW / 8 + 1)).isFalse();
   }
 
   @Test
   void whatDoesNotShrinkIsTriedLessAndLessButNeverForgotten() {
-    AdaptiveLz4 adaptive = new AdaptiveLz4();
+    Shrinkage shrinkage = new Shrinkage();
     List<Integer> tries = new ArrayList<>();
     for (int run = 0; run < 10_000; run++) {
-      if (adaptive.worthTrying(16)) {
-        adaptive.tried(RAW, RAW + 100);
+      if (shrinkage.worthTrying(16)) {
+        shrinkage.tried(RAW, RAW + 100);
         tries.add(run);
       }
     }
@@ -59,7 +59,7 @@ class AdaptiveLz4Test {
       for (int batch = 0; batch < 10; batch++) {
         encode(encoder, stripe, batchOf(random, true), text);
       }
-      assertThat(text.raw()).isLessThanOrEqualTo(AdaptiveLz4.MAX_PAUSE_PAGES + 16);
+      assertThat(text.raw()).isLessThanOrEqualTo(Shrinkage.MAX_PAUSE_PAGES + 16);
       assertThat(text.lz4()).isEqualTo(10 * 240 - text.raw());
       PageTally after = new PageTally();
       encode(encoder, stripe, batchOf(random, true), after);

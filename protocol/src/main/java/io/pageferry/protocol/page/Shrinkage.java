@@ -1,14 +1,14 @@
 package io.pageferry.protocol.page;
 
 /**
- * Decides where compressing is worth a try. After a run that did not shrink, more and more pages go
- * by untried, up to {@link #MAX_PAUSE_PAGES}; then one run is tried again, and one that shrinks
- * brings every run back. Incompressible memory so costs one try in 4 MiB, and no more than 4 MiB go
- * out raw after its content has become compressible.
+ * Decides where compressing by one codec is worth a try. After a run that did not shrink, more and
+ * more pages go by untried, up to {@link #MAX_PAUSE_PAGES}; then one run is tried again, and one
+ * that shrinks brings every run back. Incompressible memory so costs one try in 4 MiB, and no more
+ * than 4 MiB go out raw after its content has become compressible.
  *
  * <p>Owned by one thread.
  */
-final class AdaptiveLz4 {
+final class Shrinkage {
   /** The longest stretch without a try. */
   static final int MAX_PAUSE_PAGES = 1024;
 

@@ -1,0 +1,123 @@
+package io.pageferry.protocol.page;
+
+import com.github.luben.zstd.Zstd;
+import com.github.luben.zstd.ZstdCompressCtx;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import java.nio.ByteBuffer;
+import java.util.Set;
+import net.jpountz.lz4.LZ4Compressor;
+import net.jpountz.lz4.LZ4Factory;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Packs pages of one batch into blocks, one behind the other. What has not shrunk of late is tried
+ * only now and then ({@link Shrinkage}), for each codec by itself.
+ *
+ * <p>One for each data channel, used by one thread at a time. Holds about 1 MiB of direct memory,
+ * with zstd half as much again outside of it, and allocates nothing for a block.
+ */
+final class PageCompressor implements AutoCloseable {
+  private static final int PAGE = PageBatch.PAGE_BYTES;
+
+  /** The fastest that still finds entropy; each further one costs more than it saves here. */
+  private static final int ZSTD_LEVEL = 1;
+
+  private final @Nullable LZ4Compressor lz4;
+  private final @Nullable ZstdCompressCtx zstd;
+  private final Shrinkage ofLz4 = new Shrinkage();
+  private final Shrinkage ofZstd = new Shrinkage();
+  private final ByteBuf blocks;
+
+  /** The memory of {@link #blocks}, as the codecs want it. */
+  private final ByteBuffer memory;
+
+  private int end;
+
+  /**
+   * @param codecs those that will be asked for
+   */
+  PageCompressor(ByteBufAllocator allocator, Set<PageCodec> codecs) {
+    long longest = 0;
+    if (codecs.contains(PageCodec.LZ4)) {
+      lz4 = LZ4Factory.fastestInstance().fastCompressor();
+      longest = lz4.maxCompressedLength(PageBatch.MAX_LZ4_PAGES * PAGE);
+    } else {
+      lz4 = null;
+    }
+    if (codecs.contains(PageCodec.ZSTD)) {
+      // The checksum is the frame's.
+      zstd = new ZstdCompressCtx().setLevel(ZSTD_LEVEL).setChecksum(false).setDictID(false);
+      longest = Math.max(longest, Zstd.compressBound((long) PageBatch.MAX_ZSTD_PAGES * PAGE));
+    } else {
+      zstd = null;
+    }
+    // A block that is kept is shorter than its pages, so all before the last fit into their pages.
+    int bytes = Math.toIntExact(PageBatch.MAX_PAGES * PAGE + longest);
+    blocks = allocator.directBuffer(bytes, bytes);
+    memory = blocks.nioBuffer(0, bytes);
+  }
+
+  /** For other blocks than those of pages; null if it is not to be used. */
+  @Nullable LZ4Compressor lz4() {
+    return lz4;
+  }
+
+  /** Forgets the batch before. */
+  void begin() {
+    end = 0;
+  }
+
+  /** Where the blocks lie; stays this object's. */
+  ByteBuf blocks() {
+    return blocks;
+  }
+
+  /** Where the next one will begin. */
+  int end() {
+    return end;
+  }
+
+  /**
+   * Writes pages as one block behind those before it.
+   *
+   * @param codec one that this was made for, not {@link PageCodec#RAW}
+   * @param pages direct; {@code count} pages from {@code at}
+   * @param count at most {@link PageCodec#blockPages}
+   * @return how many bytes it takes; 0 if it was not tried or does not pay
+   */
+  int pack(PageCodec codec, ByteBuffer pages, int at, int count) {
+    Shrinkage shrinkage = codec == PageCodec.ZSTD ? ofZstd : ofLz4;
+    if (!shrinkage.worthTrying(count)) {
+      return 0;
+    }
+    int raw = count * PAGE;
+    int packed = compress(codec, pages, at, raw);
+    if (!shrinkage.tried(raw, packed)) {
+      return 0;
+    }
+    end += packed;
+    return packed;
+  }
+
+  private int compress(PageCodec codec, ByteBuffer pages, int at, int raw) {
+    int room = memory.capacity() - end;
+    if (codec == PageCodec.ZSTD && zstd != null) {
+      return zstd.compressDirectByteBuffer(memory, end, room, pages, at, raw);
+    }
+    if (codec == PageCodec.LZ4 && lz4 != null) {
+      return lz4.compress(pages, at, raw, memory, end, room);
+    }
+    throw new IllegalArgumentException(codec + " is not to be used");
+  }
+
+  @Override
+  public void close() {
+    if (blocks.refCnt() > 0) {
+      blocks.release();
+      if (zstd != null) {
+        zstd.close();
+      }
+    }
+  }
+}
