@@ -109,7 +109,10 @@ final class QemuTest {
   /** By pre-copy and by post-copy it moves in {@link GuestConnectionTest}. */
   @Test
   void movesByHybrid() throws Exception {
-    try (QemuGuest here = source.startGuest(spec())) {
+    // As whoever starts it may have set it for migrations of his own, on both sides.
+    QemuGuestSpec spec =
+        spec().with("-global", "migration.x-multifd=on", "-global", "migration.x-return-path=on");
+    try (QemuGuest here = source.startGuest(spec)) {
       final long pages = here.awaitReady();
       target.expect(here.spec());
       try (QemuGuest there = QemuGuest.expectedAt(target, here.spec())) {
@@ -126,6 +129,7 @@ final class QemuTest {
         await("the end of the guest on the source")
             .atMost(LIMIT)
             .until(() -> !here.process().isAlive());
+        assertOwnSettings(there);
         there.quit();
         JsonNode report = departure.report();
         assertThat(report.path("mode").asText()).isEqualTo("hybrid");
@@ -133,6 +137,12 @@ final class QemuTest {
         assertThat(report.path("tracking").asText()).isEqualTo("userfaultfd-wp");
       }
     }
+  }
+
+  private static void assertOwnSettings(QemuGuest guest) throws Exception {
+    assertThat(guest.hasCapability("multifd")).isTrue();
+    assertThat(guest.hasCapability("return-path")).isTrue();
+    assertThat(guest.hasCapability("x-ignore-shared")).isFalse();
   }
 
   @Test
@@ -236,6 +246,7 @@ final class QemuTest {
     assertThat(sentence(departure)).contains(said);
     guest.console().awaitNextBeat(LIMIT);
     assertThat(guest.verify().faults()).isZero();
+    assertThat(guest.hasCapability("x-ignore-shared")).isFalse();
     settledOnTarget(guest.spec());
   }
 

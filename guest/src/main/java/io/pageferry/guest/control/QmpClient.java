@@ -192,6 +192,11 @@ public final class QmpClient implements AutoCloseable {
     return failure() == null;
   }
 
+  /** Whether somebody waits for an answer. */
+  boolean isBusy() {
+    return !pending.isEmpty();
+  }
+
   @Override
   public void close() {
     fail(new GuestControlException("the QMP connection to " + socket + " was closed"));

@@ -1,7 +1,6 @@
 package io.pageferry.guest.control;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.pageferry.guest.handover.HandoverMode;
 import java.nio.file.Path;
@@ -19,9 +18,11 @@ import org.slf4j.LoggerFactory;
  * <p>Device state goes through a private Unix socket with QEMU's {@code migrate} and {@code
  * migrate-incoming}; the capability {@code x-ignore-shared} keeps the memory out of it. The guest
  * is paused before it is told to save, so {@code pause-before-switchover} has nothing to do, and
- * {@code return-path} stays off: the state is saved whole before any of it is loaded, so nobody is
+ * {@code return-path} is off: the state is saved whole before any of it is loaded, so nobody is
  * there to answer on that path. What became of the load is asked on the loading side, and the
- * target agent tells the source agent; only then does the guest change hands.
+ * target agent tells the source agent; only then does the guest change hands. What the guest's user
+ * has set for migrations of his own is set back when the guest is let go of ({@link
+ * MigrationCapabilities}).
  */
 public final class QmpControl implements GuestControl {
   private static final Logger LOG = LoggerFactory.getLogger(QmpControl.class);
@@ -45,15 +46,20 @@ public final class QmpControl implements GuestControl {
 
   private static final String COMPLETED = "completed";
 
+  /** Whoever lets go of a guest that does not answer does not wait long to tidy up there. */
+  private static final Duration PARTING = Duration.ofSeconds(1);
+
   private final Path socket;
   private final QmpClient client;
   private final Duration timeout;
+  private final MigrationCapabilities capabilities;
   private @Nullable DeviceStateExchange exchange;
 
   private QmpControl(Path socket, QmpClient client, Duration timeout) {
     this.socket = socket;
     this.client = client;
     this.timeout = timeout;
+    this.capabilities = new MigrationCapabilities(client, timeout);
   }
 
   /**
@@ -65,8 +71,7 @@ public final class QmpControl implements GuestControl {
     QmpControl control = new QmpControl(socket, QmpClient.connect(socket, timeout), timeout);
     boolean ready = false;
     try {
-      control.enableCapability("events");
-      control.enableCapability(IGNORE_SHARED);
+      control.capabilities.prepare();
       ready = true;
       return control;
     } finally {
@@ -189,6 +194,7 @@ public final class QmpControl implements GuestControl {
   public void quit() throws GuestControlException {
     try {
       execute("quit");
+      capabilities.forget();
     } catch (QmpErrorException e) {
       throw e;
     } catch (GuestControlException e) {
@@ -201,6 +207,10 @@ public final class QmpControl implements GuestControl {
 
   @Override
   public void close() {
+    // Where a call still waits, it is made to fail at once.
+    if (client.isOpen() && !client.isBusy()) {
+      capabilities.restore(PARTING);
+    }
     client.close();
     DeviceStateExchange made;
     synchronized (this) {
@@ -220,18 +230,6 @@ public final class QmpControl implements GuestControl {
     ObjectNode arguments = QmpJson.object();
     arguments.put("uri", uri);
     client.execute(command, arguments, timeout);
-  }
-
-  /** A guest that does not know the capability does without it. */
-  private void enableCapability(String name) throws GuestControlException {
-    ObjectNode arguments = QmpJson.object();
-    ArrayNode capabilities = arguments.putArray("capabilities");
-    capabilities.addObject().put("capability", name).put("state", true);
-    try {
-      client.execute("migrate-set-capabilities", arguments, timeout);
-    } catch (QmpErrorException e) {
-      // "events" only saves asking again; whether QEMU has the other one, machine() says.
-    }
   }
 
   private synchronized DeviceStateExchange exchange() throws GuestControlException {

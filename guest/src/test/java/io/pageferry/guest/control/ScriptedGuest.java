@@ -1,5 +1,6 @@
 package io.pageferry.guest.control;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -55,6 +56,11 @@ final class ScriptedGuest implements AutoCloseable {
 
   /** The id of the next command, which must be {@code expected}. */
   long hear(String expected) throws IOException {
+    return hearAll(expected).path("id").asLong();
+  }
+
+  /** The next command, which must be {@code expected}, with all that comes with it. */
+  JsonNode hearAll(String expected) throws IOException {
     byte[] line = lines.next();
     if (line == null) {
       throw new IOException("the client closed");
@@ -63,7 +69,7 @@ final class ScriptedGuest implements AutoCloseable {
     if (!request.path("execute").asText().equals(expected)) {
       throw new IOException("expected " + expected + ", heard " + request);
     }
-    return request.path("id").asLong();
+    return request;
   }
 
   void answer(long id, String result) throws IOException {

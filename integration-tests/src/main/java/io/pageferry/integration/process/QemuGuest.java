@@ -1,5 +1,6 @@
 package io.pageferry.integration.process;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -109,6 +110,18 @@ public final class QemuGuest implements AutoCloseable {
   public boolean isRunning() throws IOException {
     try (QmpQuestions questions = questions()) {
       return questions.ask("query-status").path("running").asBoolean();
+    }
+  }
+
+  /** Whether QEMU's own migration is set to do this. */
+  public boolean hasCapability(String name) throws IOException {
+    try (QmpQuestions questions = questions()) {
+      for (JsonNode each : questions.ask("query-migrate-capabilities")) {
+        if (each.path("capability").asText().equals(name)) {
+          return each.path("state").asBoolean();
+        }
+      }
+      throw new IOException("this QEMU does not know " + name);
     }
   }
 

@@ -47,28 +47,14 @@ public record QemuOwnMigration(int channels, long bytesPerSecond, Duration downt
       Outcome outcome = await(here);
       // The source says so as soon as everything is sent.
       var _ = await(there);
-      // Left on, it would have this QEMU send the guest's device state over channels that nobody
-      // takes
-      // when Pageferry moves it on.
-      switchOff(there, "multifd");
       return outcome;
     }
-  }
-
-  private static void switchOff(QmpQuestions questions, String capability) throws IOException {
-    ObjectNode arguments = JSON.createObjectNode();
-    arguments
-        .putArray("capabilities")
-        .addObject()
-        .put("capability", capability)
-        .put("state", false);
-    questions.ask("migrate-set-capabilities", arguments);
   }
 
   private void prepare(QmpQuestions questions) throws IOException {
     ObjectNode arguments = JSON.createObjectNode();
     ArrayNode capabilities = arguments.putArray("capabilities");
-    // A guest that came by Pageferry still has that on, and would leave its memory behind.
+    // Pageferry sets it back when it lets go of a guest; left on it would leave the memory behind.
     capabilities.addObject().put("capability", "x-ignore-shared").put("state", false);
     capabilities.addObject().put("capability", "multifd").put("state", channels > 0);
     questions.ask("migrate-set-capabilities", arguments);
