@@ -17,10 +17,18 @@ import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;
 import io.pageferry.integration.process.Transcript;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -157,6 +165,7 @@ final class QemuKilledTest {
         settledOnTarget(spec);
       }
 
+      killedHalfLoaded(here);
       forcedBack(here);
       assertThat(here.verify().faults()).isZero();
 
@@ -174,6 +183,68 @@ final class QemuKilledTest {
         there.quit();
       }
     }
+  }
+
+  /** It has the beginning of the state, and waits for the rest of it. */
+  private void killedHalfLoaded(QemuGuest here) throws Exception {
+    QemuGuestSpec spec = here.spec();
+    Path control = target.folder().resolve(spec.name() + ".proxy");
+    Path description = target.descriptionOf(spec);
+    String wanted = Files.readString(description);
+    Files.writeString(
+        description,
+        wanted.replace("qmp: \"" + target.qmp(spec) + "\"", "qmp: \"" + control + "\""));
+    Departure departure = migrate(source, target, spec);
+    // Somebody who listens there before QEMU does would be another guest.
+    await("QEMU").atMost(LIMIT).until(() -> Files.exists(target.qmp(spec)));
+    try (QmpProxy proxy =
+        QmpProxy.open(
+            control,
+            target.qmp(spec),
+            "migrate-incoming",
+            order -> halfOfWhatComesBy(order, spec))) {
+      ended(departure, FAILED, "device state", "ended", "runs on here");
+      assertThat(proxy.hasMet()).isTrue();
+    } finally {
+      Files.writeString(description, wanted);
+      Files.deleteIfExists(target.qmp(spec));
+      Files.deleteIfExists(half(spec));
+    }
+    here.console().awaitNextBeat(LIMIT);
+    settledOnTarget(spec);
+  }
+
+  private Path half(QemuGuestSpec spec) {
+    return target.folder().resolve(spec.name() + ".half");
+  }
+
+  /**
+   * Has QEMU take the state from here instead, which it gets the beginning of and then is killed.
+   */
+  private String halfOfWhatComesBy(String order, QemuGuestSpec spec) throws IOException {
+    Matcher address = Pattern.compile("unix:([^\"]+)").matcher(order);
+    assertThat(address.find()).isTrue();
+    Path place = half(spec);
+    ServerSocketChannel before = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+    before.bind(UnixDomainSocketAddress.of(address.group(1)));
+    Thread.ofVirtual()
+        .start(
+            () -> {
+              try (before;
+                  SocketChannel from = before.accept();
+                  SocketChannel to = SocketChannel.open(UnixDomainSocketAddress.of(place))) {
+                ByteBuffer beginning = ByteBuffer.allocate(64 << 10);
+                while (beginning.hasRemaining() && from.read(beginning) >= 0) {}
+                beginning.flip();
+                while (beginning.hasRemaining()) {
+                  to.write(beginning);
+                }
+                killOn(target, spec);
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+            });
+    return order.replace(address.group(1), place.toString());
   }
 
   /** Nobody but a user can know that a guest that was taken over has never run there. */
