@@ -125,4 +125,15 @@ final class DemoTest {
     assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isEqualTo(2);
     assertThat(demo.transcript().text()).contains("pageferry: ").contains(said);
   }
+
+  /** Nobody is root in a user namespace that knows no users. */
+  @Test
+  void makesNoNetworkWithoutRoot(Hosts hosts) throws Exception {
+    List<String> command = new ArrayList<>(List.of("unshare", "--user"));
+    command.addAll(JavaCommand.of(Program.DEMO, List.of("--guest", "qemu", "--network")));
+    RunningProcess demo = hosts.workplace().start("demo", command, Terminal.DETACHED, Map.of());
+    mark = "pageferry-demo-" + demo.pid() + "-";
+    assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isEqualTo(3);
+    assertThat(demo.transcript().text()).contains("run it as root; nothing was started");
+  }
 }
