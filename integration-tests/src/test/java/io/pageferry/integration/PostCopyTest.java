@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.pageferry.guest.linux.KernelFeatures;
 import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.NetworkLink;
+import io.pageferry.integration.process.ProcessTable;
 import io.pageferry.integration.process.RunningProcess;
 import io.pageferry.integration.process.RunningProcess.Signal;
 import io.pageferry.integration.process.RunningProcess.Terminal;
@@ -122,11 +124,29 @@ final class PostCopyTest {
         .departure()
         .agent()
         .awaitLine("serving", line -> line.equals("holding at serving"), Journey.LIMIT);
+    awaitFaultThreads(journey.departure().agent(), "connect-urgent");
+    awaitFaultThreads(target.agent(), "accept");
     journey.departure().agent().signal(Signal.KILL);
     journey.awaitExit();
     assertThat(journey.guest().isRunning()).describedAs("the guest runs on the source").isFalse();
     run(command(hosts.source(), "recover"), 0);
     assertArrivedAfterRecovery(journey, target);
+    await("threads that take their turns again")
+        .atMost(Journey.LIMIT)
+        .until(() -> ProcessTable.threadsThatRunFirst(target.agent().pid()).isEmpty());
+  }
+
+  /** One thread of the agent, of the fault channel, runs before all others, or none may. */
+  private static void awaitFaultThreads(RunningProcess agent, String group) {
+    // The agents were started by this process and may what it may.
+    int wanted = KernelFeatures.probed().has(KernelFeatures.URGENT_THREADS) ? 1 : 0;
+    await("the thread of the fault channel")
+        .atMost(Journey.LIMIT)
+        .untilAsserted(
+            () ->
+                assertThat(ProcessTable.threadsThatRunFirst(agent.pid()))
+                    .hasSize(wanted)
+                    .allSatisfy(name -> assertThat(name).startsWith(group)));
   }
 
   private static void assertArrivedAfterRecovery(Journey journey, TargetHost target)

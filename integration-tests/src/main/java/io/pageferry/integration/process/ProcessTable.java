@@ -2,6 +2,7 @@ package io.pageferry.integration.process;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -75,6 +76,37 @@ public final class ProcessTable {
       return 0;
     }
     return count;
+  }
+
+  /**
+   * The threads of a process that the kernel runs before all ordinary ones: those whose scheduling
+   * policy (proc_pid_stat(5), field 41) is {@code SCHED_FIFO}.
+   *
+   * @param pid the process
+   * @return their names, which the kernel cuts after 15 bytes; none for a process that has ended
+   */
+  public static List<String> threadsThatRunFirst(long pid) {
+    List<String> first = new ArrayList<>();
+    Path folder = PROC.resolve(Long.toString(pid)).resolve("task");
+    try (DirectoryStream<Path> threads = Files.newDirectoryStream(folder)) {
+      for (Path thread : threads) {
+        statOf(thread)
+            .filter(stat -> stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[38].equals("1"))
+            .ifPresent(
+                stat -> first.add(stat.substring(stat.indexOf('(') + 1, stat.lastIndexOf(')'))));
+      }
+    } catch (IOException | DirectoryIteratorException ended) {
+      return List.of();
+    }
+    return first;
+  }
+
+  private static Optional<String> statOf(Path thread) {
+    try {
+      return Optional.of(Files.readString(thread.resolve("stat"), StandardCharsets.ISO_8859_1));
+    } catch (IOException ended) {
+      return Optional.empty();
+    }
   }
 
   /** What a descriptor leads to; nothing if it was closed meanwhile. */
