@@ -121,7 +121,7 @@ final class ConversationScripts {
     target(new PageRequest(0, new long[] {5})).pages(FAULT, round).pages(0, round);
     end(0, round).end(FAULT, round).target(new RoundLanded(round, 6));
     source(new DigestValue(1, 2, false));
-    target(new Settled(1, 2, Comparison.EQUAL, 1, 1, 1, 0, 0, 1, 2, 3, 0));
+    target(new Settled(1, 2, Comparison.EQUAL, 1, 1, 1, 0, 0, 1, 2, 3, 0, 0));
     return source(new Goodbye());
   }
 

@@ -685,7 +685,7 @@ final class Migration {
               new PostCopy.Manner(
                   settings.push(), new Pacer(settings.bandwidth()), settings.compress()),
               settings.recoverFor())
-          .ifPresentOrElse(this::settled, journal::settled);
+          .ifPresentOrElse(this::settled, journal::allThere);
     } catch (GuestEndedThereException e) {
       Recovery.closeEnded(ledger);
       throw new CommandFailure(

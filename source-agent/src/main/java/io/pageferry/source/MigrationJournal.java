@@ -34,7 +34,7 @@ final class MigrationJournal {
   private long sentPages;
   private long pushedPages;
   private long faultedPages;
-  private long settledAt;
+  private long allThereAt;
   private boolean verified;
   private Parts parts = Parts.NONE;
   private long guestDowntimeMicros;
@@ -45,6 +45,7 @@ final class MigrationJournal {
   private MigrationReport.Faults faults = MigrationReport.Faults.NONE;
   private @Nullable Double operationsBefore;
   private @Nullable Double operationsDuring;
+  private @Nullable Double operationsAfter;
 
   MigrationJournal(UUID migration, MigrationMode mode, String version) {
     this.migration = migration;
@@ -111,14 +112,16 @@ final class MigrationJournal {
     operationsBefore = perSecond;
   }
 
-  /** The target has everything. */
-  void settled() {
-    settledAt = System.nanoTime();
+  /** The target has everything; of no effect again, on a later connection. */
+  void allThere() {
+    if (allThereAt == 0) {
+      allThereAt = System.nanoTime();
+    }
   }
 
   /** The target has everything, and this is what it says of it. */
   void settled(Settled said) {
-    settled();
+    allThere();
     verified = said.comparison() == Comparison.EQUAL;
     faults =
         new MigrationReport.Faults(
@@ -129,8 +132,12 @@ final class MigrationJournal {
             said.localFaults(),
             said.avoided(),
             said.duplicates());
-    operationsDuring =
-        said.guestMilliOpsPerSecond() == 0 ? null : said.guestMilliOpsPerSecond() / 1e3;
+    operationsDuring = operations(said.guestMilliOpsPerSecond());
+    operationsAfter = operations(said.afterMilliOpsPerSecond());
+  }
+
+  private static @Nullable Double operations(long milliOpsPerSecond) {
+    return milliOpsPerSecond == 0 ? null : Double.valueOf(milliOpsPerSecond / 1e3);
   }
 
   void stopReason(String reason) {
@@ -161,8 +168,8 @@ final class MigrationJournal {
     if (startedAt == 0) {
       return null;
     }
-    if (settledAt != 0) {
-      return millis(settledAt - startedAt);
+    if (allThereAt != 0) {
+      return millis(allThereAt - startedAt);
     }
     return outcome == MigrationReport.Outcome.COMPLETED && switchedBy == null
         ? Double.valueOf(0)
@@ -222,7 +229,7 @@ final class MigrationJournal {
         version,
         stopReason,
         switchedBy == null ? null : switchedBy.inReport(),
-        new MigrationReport.Application(operationsBefore, operationsDuring, null));
+        new MigrationReport.Application(operationsBefore, operationsDuring, operationsAfter));
   }
 
   private MigrationReport.@Nullable Tls tls() {

@@ -129,6 +129,7 @@ final class PostCopy implements AutoCloseable {
           "the target landed %d pages of round %d, %d were sent"
               .formatted(landed.pages(), round, pushed.pages() + answered.pages()));
     }
+    journal.allThere();
     Digest value = whole.value();
     link.send(new DigestValue(value.high(), value.low(), false));
     return link.await(Settled.class, COMPARISON);

@@ -239,7 +239,7 @@ final class Recovery {
               PostCopyFields.manner(ledger.fields()),
               PostCopyFields.recoverFor(ledger.fields(), settleFor));
       progress.phase("completed");
-      settled.ifPresentOrElse(journal::settled, journal::settled);
+      settled.ifPresentOrElse(journal::settled, journal::allThere);
       if (settled.isPresent() && settled.get().comparison() == Comparison.DIFFERENT) {
         Migration.markReleased(ledger);
         throw new CommandFailure(

@@ -157,6 +157,7 @@ final class ScriptedTarget implements AutoCloseable {
                   1000,
                   1000,
                   1000,
+                  0,
                   0));
         }
         case Goodbye _ -> goodbye = true;

@@ -70,6 +70,7 @@ class PostCopyTest {
       assertThat(settled.p50Nanos()).isPositive();
       assertThat(settled.duplicates()).isZero();
       assertThat(settled.guestMilliOpsPerSecond()).isPositive();
+      assertThat(settled.afterMilliOpsPerSecond()).isPositive();
       bench.awaitIdle();
       assertThat(bench.ledger(source.migration).state()).isEqualTo(LedgerState.COMPLETED);
       try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {

@@ -197,8 +197,7 @@ public record MigrationReport(
    *
    * @param beforeOpsPerSecond on the source, just before the pause
    * @param duringOpsPerSecond on the target, while pages were missing
-   * @param afterOpsPerSecond on the target, when it had all of them; the agents leave before that,
-   *     so it is for whoever asks the guest
+   * @param afterOpsPerSecond on the target, when it had all of them: in the first moments
    */
   public record Application(
       @Nullable Double beforeOpsPerSecond,

@@ -31,15 +31,6 @@ record DemoReport(ObjectNode json, Testimony testimony) {
     return !json.path("switchedBy").isNull() && !json.path("switchedBy").isMissingNode();
   }
 
-  /**
-   * Adds what the guest does now.
-   *
-   * @param perSecond what it writes, when it has had all its pages for a second
-   */
-  void noteOperationsAfter(double perSecond) {
-    json.withObject("/application").put("afterOpsPerSecond", perSecond);
-  }
-
   /** Adds what a client heard of it. */
   void noteConversation(Caller.Conversation conversation) {
     json.putObject("client")

@@ -103,9 +103,6 @@ final class DemoRun implements AutoCloseable {
   private int arrived(Departure started) throws IOException, InterruptedException {
     Testimony testimony = guest.testifyThere();
     DemoReport result = DemoReport.of((ObjectNode) started.report(), testimony);
-    if (result.wasPostcopy()) {
-      guest.operationsPerSecondThere().ifPresent(result::noteOperationsAfter);
-    }
     guest.conversation().ifPresent(result::noteConversation);
     if (!options.logging.quiet()) {
       System.out.print(result.text());

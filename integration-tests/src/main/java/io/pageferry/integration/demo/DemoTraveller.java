@@ -12,14 +12,10 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /** The demo guest, which answers questions about itself over QMP. */
 final class DemoTraveller implements Traveller {
-  /** The demo guest counts its writes over a second. */
-  private static final long OPERATIONS_WINDOW_MILLIS = 1100;
-
   private final DemoGuestSpec spec;
   private @Nullable DemoGuest here;
   private @Nullable DemoGuest there;
@@ -93,12 +89,6 @@ final class DemoTraveller implements Traveller {
         verification.path("faultsFound").asLong(),
         fault.isTextual() ? fault.asText() : null,
         ticks.path("operations").asLong());
-  }
-
-  @Override
-  public OptionalDouble operationsPerSecondThere() throws IOException, InterruptedException {
-    Thread.sleep(OPERATIONS_WINDOW_MILLIS);
-    return OptionalDouble.of(there().ticks().path("operationsPerSecond").asDouble());
   }
 
   @Override

@@ -16,7 +16,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -162,11 +161,6 @@ final class QemuTraveller implements Traveller {
 
   private static double millis(Duration duration) {
     return duration.toNanos() / 1e6;
-  }
-
-  @Override
-  public OptionalDouble operationsPerSecondThere() {
-    return OptionalDouble.empty();
   }
 
   @Override

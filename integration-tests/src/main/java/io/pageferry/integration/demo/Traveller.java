@@ -7,7 +7,6 @@ import io.pageferry.integration.process.SourceHost;
 import io.pageferry.integration.process.TargetHost;
 import java.io.IOException;
 import java.util.Optional;
-import java.util.OptionalDouble;
 
 /** A guest that the demo moves, from its start on the source to what it says on the target. */
 interface Traveller extends AutoCloseable {
@@ -47,9 +46,6 @@ interface Traveller extends AutoCloseable {
 
   /** Has it check its memory on the source, where it stayed. */
   Testimony testifyHere() throws IOException, InterruptedException;
-
-  /** What it writes a second on the target by now, where it counts that. */
-  OptionalDouble operationsPerSecondThere() throws IOException, InterruptedException;
 
   /** What a client said to it throughout, where there was one; after {@link #testifyThere}. */
   Optional<Caller.Conversation> conversation();

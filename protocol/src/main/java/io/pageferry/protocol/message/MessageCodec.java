@@ -126,7 +126,7 @@ public final class MessageCodec {
         out.writeLongLE(m.faults()).writeLongLE(m.localFaults()).writeLongLE(m.avoided());
         out.writeLongLE(m.duplicates()).writeLongLE(m.removedPages());
         out.writeLongLE(m.p50Nanos()).writeLongLE(m.p99Nanos()).writeLongLE(m.maxNanos());
-        out.writeLongLE(m.guestMilliOpsPerSecond());
+        out.writeLongLE(m.guestMilliOpsPerSecond()).writeLongLE(m.afterMilliOpsPerSecond());
       }
       case Resume m -> uuid(m.migration(), out);
       case Resumed m -> {
@@ -324,6 +324,7 @@ public final class MessageCodec {
         high,
         low,
         comparison,
+        in.i64(),
         in.i64(),
         in.i64(),
         in.i64(),

@@ -21,6 +21,7 @@ import io.pageferry.protocol.frame.FrameType;
  * @param maxNanos the longest
  * @param guestMilliOpsPerSecond what the guest did while pages were missing, in thousandths of its
  *     operations a second; 0 for unknown
+ * @param afterMilliOpsPerSecond the same when it had all of them, of its first moment so
  */
 public record Settled(
     long high,
@@ -34,7 +35,8 @@ public record Settled(
     long p50Nanos,
     long p99Nanos,
     long maxNanos,
-    long guestMilliOpsPerSecond)
+    long guestMilliOpsPerSecond,
+    long afterMilliOpsPerSecond)
     implements Message {
   public Settled {
     Bounds.checkCount("faults", faults);
@@ -46,6 +48,7 @@ public record Settled(
     Bounds.checkCount("99th percentile of latency", p99Nanos);
     Bounds.checkCount("longest latency", maxNanos);
     Bounds.checkCount("guest operations", guestMilliOpsPerSecond);
+    Bounds.checkCount("guest operations afterwards", afterMilliOpsPerSecond);
   }
 
   @Override

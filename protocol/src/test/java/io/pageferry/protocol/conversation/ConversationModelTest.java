@@ -283,7 +283,7 @@ class ConversationModelTest {
           new Missing((int) extra, false, List.of(new PageSpan(model.missing % PAGES_IN_ALL, 1)));
       case MISSING_LAST, STILL_MISSING_LAST -> new Missing((int) extra, true, List.of());
       case SWITCH -> new Switch(round, model.missing + extra);
-      case SETTLED -> new Settled(1, 2, Comparison.EQUAL, 1, 1, 1, 0, 0, 1, 2, 3, 0);
+      case SETTLED -> new Settled(1, 2, Comparison.EQUAL, 1, 1, 1, 0, 0, 1, 2, 3, 0, 0);
       case RESUME -> new Resume(MIGRATION);
       case RESUMED -> {
         byte[] token = new byte[Hello.TOKEN_BYTES];

@@ -325,7 +325,7 @@ class ConversationTest {
     assertIllegal(new DigestValue(1, 2, true));
     toTarget(new DigestValue(1, 2, false));
     assertIllegal(new Goodbye());
-    toSource(new Settled(1, 2, Comparison.EQUAL, 1, 1, 1, 0, 0, 1, 2, 3, 0));
+    toSource(new Settled(1, 2, Comparison.EQUAL, 1, 1, 1, 0, 0, 1, 2, 3, 0, 0));
     assertThat(source.phase()).isEqualTo(Phase.STARTED);
     assertThat(target.phase()).isEqualTo(Phase.STARTED);
   }

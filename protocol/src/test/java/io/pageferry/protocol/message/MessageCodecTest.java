@@ -192,6 +192,7 @@ class MessageCodecTest {
     "SETTLED, 16, 04, comparison 4",
     "SETTLED, 24, ffffffffffffffff, faults -1",
     "SETTLED, 88, ffffffffffffffff, guest operations -1",
+    "SETTLED, 96, ffffffffffffffff, guest operations afterwards -1",
     "RESUMED, 16, 00000000, round 0",
     "RESUMED, 20, 0000, join tokens 0",
   })

@@ -140,7 +140,7 @@ final class MessageSamples {
                 + "0201000000000000"
                 + "0000001000000000"),
         new Sample(
-            new Settled(0x0102030405060708L, -2, Comparison.EQUAL, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+            new Settled(0x0102030405060708L, -2, Comparison.EQUAL, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
             "0807060504030201"
                 + "feffffffffffffff"
                 + "01" // equal
@@ -153,7 +153,8 @@ final class MessageSamples {
                 + "0600000000000000"
                 + "0700000000000000"
                 + "0800000000000000"
-                + "0900000000000000"),
+                + "0900000000000000"
+                + "0a00000000000000"),
         new Sample(new Resume(MIGRATION), MIGRATION_BYTES),
         new Sample(
             new Resumed(MIGRATION, 5, List.of(token(1)), token(0xA5)),

@@ -196,8 +196,7 @@ final class Fetching {
       }
     } else {
       try {
-        settle(present);
-        event = present.line().take(SourceLine.LOOK);
+        event = present.line().take(settle(present));
       } catch (MigrationAborted e) {
         return lose(e.sentence(), door);
       }
@@ -272,10 +271,13 @@ final class Fetching {
       progress.missing(allHere ? 0 : missing.missing());
       return;
     }
-    pace.end();
     missing.finish();
     allHere = true;
     unlinkedSince = System.nanoTime();
+    if (link == null) {
+      // With a source the word that all is here comes first.
+      pace.arrive();
+    }
     progress.missing(0);
     progress.phase("all pages here");
     try {
@@ -353,8 +355,12 @@ final class Fetching {
     return Outcome.COMPLETED;
   }
 
-  /** Says what is due: that all has landed, and what the comparison comes to. */
-  private void settle(SourceLink present) throws MigrationAborted {
+  /**
+   * Says what is due: that all has landed, and what the comparison comes to.
+   *
+   * @return how soon to look again
+   */
+  private Duration settle(SourceLink present) throws MigrationAborted {
     ReceptionEvent.RoundDelivered brought = delivered;
     if (brought != null && !landedSaid) {
       if (!allHere) {
@@ -368,13 +374,20 @@ final class Fetching {
       present.openedChannels().settle();
       meters.count(landed);
       present.line().send(new RoundLanded(brought.round(), brought.pages()));
+      pace.arrive();
     }
     DigestValue theirs = digest;
-    if (landedSaid && theirs != null && !settledSaid) {
-      settledSaid = true;
-      linkSince = System.nanoTime();
-      present.line().send(settled(new Digest(theirs.high(), theirs.low())));
+    if (!landedSaid || theirs == null || settledSaid) {
+      return SourceLine.LOOK;
     }
+    Duration watching = pace.watch();
+    if (watching.isPositive()) {
+      return watching;
+    }
+    settledSaid = true;
+    linkSince = System.nanoTime();
+    present.line().send(settled(new Digest(theirs.high(), theirs.low())));
+    return SourceLine.LOOK;
   }
 
   private Settled settled(Digest theirs) {
@@ -407,7 +420,8 @@ final class Fetching {
         faults.p50Nanos(),
         faults.p99Nanos(),
         faults.maxNanos(),
-        pace.milliOpsPerSecond());
+        pace.duringMilliOps(),
+        pace.afterMilliOps());
   }
 
   /** Nothing happened for a moment. */
