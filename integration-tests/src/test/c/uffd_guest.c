@@ -13,6 +13,7 @@
  *
  * Run:    uffd_guest --memory BYTES[,BYTES...] --qmp SOCKET --handover SOCKET --rule RULE
  *                    [--remove FIRST:COUNT]... [--threads N] [--touch-at-load N] [--pause-us N]
+ *                    [--message KIND]
  *
  *   --memory    one region each, multiples of 4096; they must be those of the guest description
  *   --qmp       where to answer QMP (made anew)
@@ -27,6 +28,8 @@
  *               guest runs; of every second range the first page is checked, and so fetched, before
  *   --threads   how many check pages at the same time, in an order all over the memory; 4
  *   --touch-at-load  pages touched before the load is done, spread over the memory; 3
+ *   --message   how the handover's message is: whole, empty, truncated, no-descriptor,
+ *               two-descriptors, overlapping or unaligned; whole
  *   --pause-us  pause of a thread between two pages, so that pushed pages come first; 0
  *
  * The description for it, on the target:
@@ -89,6 +92,7 @@ struct range {
 
 enum rule { RULE_NONE, RULE_DEMO, RULE_FILE };
 enum state { INMIGRATE, PAUSED, RUNNING };
+enum message { WHOLE, EMPTY, TRUNCATED, NO_DESCRIPTOR, TWO_DESCRIPTORS, OVERLAPPING, UNALIGNED };
 
 static struct region regions[MAX_REGIONS];
 static int region_count;
@@ -101,6 +105,7 @@ static int thread_count = 4;
 static uint64_t touch_at_load = 3;
 static long pause_us;
 static const char *qmp_path, *handover_path;
+static enum message message_kind = WHOLE;
 static int uffd = -1, handover_socket = -1;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -358,10 +363,17 @@ static const char *hand_over(void) {
         json + length, sizeof json - length,
         "%s{\"base_host_virt_addr\":%llu,\"size\":%llu,\"offset\":%llu,\"page_size\":%d,"
         "\"page_size_kib\":%d}",
-        i == 0 ? "" : ",", (unsigned long long)(uintptr_t)regions[i].base,
+        i == 0 ? "" : ",",
+        (unsigned long long)(uintptr_t)regions[i].base + (message_kind == UNALIGNED ? 1 : 0),
         (unsigned long long)regions[i].pages * PAGE, (unsigned long long)regions[i].first * PAGE,
         PAGE, PAGE);
+  if (message_kind == OVERLAPPING)
+    length += (size_t)snprintf(json + length, sizeof json - length,
+                               ",{\"base_host_virt_addr\":%llu,\"size\":%d,\"offset\":%llu}",
+                               (unsigned long long)(uintptr_t)regions[0].base, PAGE,
+                               (unsigned long long)page_count * PAGE);
   length += (size_t)snprintf(json + length, sizeof json - length, "]");
+  if (message_kind == TRUNCATED) length -= 10;
 
   struct sockaddr_un address = socket_address(handover_path);
   handover_socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -371,21 +383,32 @@ static const char *hand_over(void) {
     if (++tries > 500) return "nobody listens for the handover";
     usleep(20000);
   }
+  if (message_kind == EMPTY) {
+    shutdown(handover_socket, SHUT_WR);
+    return NULL;
+  }
+  int descriptors[2] = {uffd, uffd};
+  size_t sent = (message_kind == TWO_DESCRIPTORS ? 2 : 1) * sizeof(int);
   union {
     struct cmsghdr header;
-    char room[CMSG_SPACE(sizeof(int))];
+    char room[CMSG_SPACE(2 * sizeof(int))];
   } control = {0};
   struct iovec payload = {.iov_base = json, .iov_len = length};
   struct msghdr message = {.msg_iov = &payload,
                            .msg_iovlen = 1,
                            .msg_control = control.room,
-                           .msg_controllen = sizeof control.room};
+                           .msg_controllen = CMSG_SPACE(sent)};
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(header), &uffd, sizeof uffd);
+  header->cmsg_len = CMSG_LEN(sent);
+  memcpy(CMSG_DATA(header), descriptors, sent);
+  if (message_kind == NO_DESCRIPTOR) {
+    message.msg_control = NULL;
+    message.msg_controllen = 0;
+  }
   if (sendmsg(handover_socket, &message, MSG_NOSIGNAL) != (ssize_t)length) return "cannot hand over";
+  if (message_kind == TRUNCATED) shutdown(handover_socket, SHUT_WR);
   return NULL;
 }
 
@@ -687,6 +710,14 @@ static void take_range(char *text) {
   if (*end != 0 || range->count == 0) usage("--remove is FIRST:COUNT");
 }
 
+static void take_message(const char *text) {
+  static const char *const kinds[] = {"whole",           "empty",       "truncated", "no-descriptor",
+                                      "two-descriptors", "overlapping", "unaligned"};
+  for (message_kind = WHOLE; message_kind <= UNALIGNED; message_kind++)
+    if (strcmp(text, kinds[message_kind]) == 0) return;
+  usage("there is no such --message");
+}
+
 int main(int count, char **arguments) {
   rule_text = NULL;
   for (int i = 1; i < count; i += 2) {
@@ -700,6 +731,7 @@ int main(int count, char **arguments) {
     else if (strcmp(option, "--remove") == 0) take_range(value);
     else if (strcmp(option, "--threads") == 0) thread_count = atoi(value);
     else if (strcmp(option, "--touch-at-load") == 0) touch_at_load = strtoull(value, NULL, 10);
+    else if (strcmp(option, "--message") == 0) take_message(value);
     else if (strcmp(option, "--pause-us") == 0) pause_us = atol(value);
     else usage(option);
   }

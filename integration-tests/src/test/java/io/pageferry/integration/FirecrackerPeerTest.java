@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -204,6 +205,32 @@ final class FirecrackerPeerTest {
         Files.readString(target.descriptionOf(spec)).replace("timeout: 10s", "timeout: 4s"));
     begin(hosts, target, guest, "--mode", "postcopy").assertStayed(FAILED, sentence);
     assertThat(socket(target, spec)).doesNotExist();
+  }
+
+  /** One guest tries to leave again and again: no attempt harms it or leaves anything behind. */
+  @Test
+  void whatIsNoHandoverIsRefusedAndTheGuestStays(Hosts hosts) throws Exception {
+    Map<String, String> sentences =
+        Map.of(
+            "empty", "without a handover message",
+            "truncated", "the handover message breaks off",
+            "no-descriptor", "no descriptor came",
+            "two-descriptors", "2 descriptors came",
+            "overlapping", "regions overlap",
+            "unaligned", "is not aligned");
+    TargetHost target = hosts.target();
+    DemoGuestSpec spec = spec(hosts, 16, 1);
+    DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
+    for (Map.Entry<String, String> refused : sentences.entrySet()) {
+      describe(target, spec, guest.images(), 16 * MIB, "--message", refused.getKey());
+      Journey journey = begin(hosts, target, guest, "--mode", "postcopy");
+      assertThat(journey.awaitExit()).describedAs(journey.story()).isEqualTo(FAILED);
+      journey.assertSaid(refused.getValue(), "runs on here");
+      journey.assertUnharmed();
+      journey.settledOnTarget();
+      assertThat(socket(target, spec)).doesNotExist();
+    }
+    guest.quit();
   }
 
   @Test
