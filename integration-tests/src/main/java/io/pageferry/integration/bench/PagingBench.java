@@ -14,6 +14,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * The published cost model of post-copy against what is measured: downtime, faults, resume time and
@@ -81,6 +83,7 @@ final class PagingBench implements Benchmark {
   }
 
   private final boolean quick;
+  private final int runs;
   private final Workplace workplace;
   private final NetworkLink link;
   private final MeasuredMigrations hosts;
@@ -89,6 +92,7 @@ final class PagingBench implements Benchmark {
   private PagingBench(
       boolean quick, Workplace workplace, NetworkLink link, MeasuredMigrations hosts) {
     this.quick = quick;
+    this.runs = quick ? 1 : 3;
     this.workplace = workplace;
     this.link = link;
     this.hosts = hosts;
@@ -130,32 +134,40 @@ final class PagingBench implements Benchmark {
   @Override
   public void run(Predicate<String> wanted, Results results)
       throws IOException, InterruptedException {
+    boolean any =
+        IntStream.of(MEGABITS)
+            .anyMatch(megabits -> Stream.of(Way.values()).anyMatch(way -> wanted.test(name(way, megabits))));
+    if (!any) {
+      return;
+    }
     double faultSeconds = faultSeconds();
     results.say(
         String.format(
             Locale.ROOT,
-            "A fault takes %.0f us on the cable without a limit; the guest has %s of memory.",
+            "A fault takes %.0f us on the cable without a limit; the guest has %s of memory; medians"
+                + " of %d.",
             faultSeconds * 1e6,
-            memory()));
+            memory(),
+            runs));
     results.say(HEAD);
     results.say(UNDER);
     for (int megabits : MEGABITS) {
       link.limit(megabits);
       for (Way way : Way.values()) {
-        String name = way.words + " at " + megabits + " Mbit/s";
-        if (wanted.test(name)) {
-          JsonNode report = move(way);
+        if (wanted.test(name(way, megabits))) {
           double bytesPerSecond = megabits * 1e6 / 8 * PAYLOAD;
-          show(
-              name,
-              megabits,
-              way,
-              new PostCopyModel(bytesPerSecond, faultSeconds),
-              report,
-              results);
+          Row row = new Row();
+          for (int run = 0; run < runs; run++) {
+            row.add(way, new PostCopyModel(bytesPerSecond, faultSeconds), move(way));
+          }
+          row.show(megabits, way, results);
         }
       }
     }
+  }
+
+  private static String name(Way way, int megabits) {
+    return way.words + " at " + megabits + " Mbit/s";
   }
 
   private String memory() {
@@ -188,58 +200,72 @@ final class PagingBench implements Benchmark {
     return hosts.move(hosts.start(spec), way.options()).report();
   }
 
-  private void show(
-      String name, int megabits, Way way, PostCopyModel model, JsonNode report, Results results) {
-    JsonNode times = report.path("times");
-    double asked = report.path("pages").path("faulted").asDouble();
-    double pushed = report.path("pages").path("pushed").asDouble();
-    double further = asked == 0 ? pushed : pushed / asked;
-    double pages = asked + pushed;
-    double written = way == Way.HYBRID ? pages : report.path("pages").path("total").asDouble();
+  /** One way on one link: what each run predicts and shows. */
+  private static final class Row {
+    private final Pair downtime = new Pair();
+    private final Pair faults = new Pair();
+    private final Pair resume = new Pair();
+    private final Pair total = new Pair();
 
-    Pair downtime =
-        new Pair(
-            model.downtimeMillis(STATE_BYTES + written * STATE_BYTES_A_PAGE),
-            report.path("guestDowntimeMs").asDouble());
-    Pair faults =
-        new Pair(
-            asked == 0 ? 0 : model.faults(pages, further),
-            report.path("faults").path("count").asDouble());
-    Pair resume =
-        new Pair(
-            asked == 0 ? model.carried(pages * PAGE) : model.resumeMillis(pages, further),
-            times.path("resumeMs").asDouble());
-    double ahead = Math.max(0, report.path("pages").path("sent").asDouble() - pages) * PAGE;
-    Pair total =
-        new Pair(
-            model.carried(ahead) + downtime.predicted + resume.predicted,
-            times.path("precopyMs").asDouble() + downtime.measured + resume.measured);
-    results.addRow(
-        String.format(
-            Locale.ROOT,
-            "%-10d %-14s %s %s %s %s",
-            megabits,
-            way.words,
-            downtime.columns("%9.1f %9.1f"),
-            faults.columns("%9.0f %9.0f"),
-            resume.columns("%9.0f   %9.0f"),
-            total.columns("%9.0f   %9.0f")),
-        List.of(
-            downtime.figure(name + ", downtime", "ms"),
-            faults.figure(name + ", faults", "times"),
-            resume.figure(name + ", resume time", "ms"),
-            total.figure(name + ", total time", "ms")));
+    private void add(Way way, PostCopyModel model, JsonNode report) {
+      JsonNode times = report.path("times");
+      double asked = report.path("pages").path("faulted").asDouble();
+      double pushed = report.path("pages").path("pushed").asDouble();
+      double further = asked == 0 ? pushed : pushed / asked;
+      double pages = asked + pushed;
+      double written = way == Way.HYBRID ? pages : report.path("pages").path("total").asDouble();
+
+      downtime.add(
+          model.downtimeMillis(STATE_BYTES + written * STATE_BYTES_A_PAGE),
+          report.path("guestDowntimeMs").asDouble());
+      faults.add(
+          asked == 0 ? 0 : model.faults(pages, further),
+          report.path("faults").path("count").asDouble());
+      resume.add(
+          asked == 0 ? model.carried(pages * PAGE) : model.resumeMillis(pages, further),
+          times.path("resumeMs").asDouble());
+      double ahead = Math.max(0, report.path("pages").path("sent").asDouble() - pages) * PAGE;
+      total.add(
+          model.carried(ahead) + downtime.predicted.last() + resume.predicted.last(),
+          times.path("precopyMs").asDouble() + downtime.measured.last() + resume.measured.last());
+    }
+
+    private void show(int megabits, Way way, Results results) {
+      String name = name(way, megabits);
+      results.addRow(
+          String.format(
+              Locale.ROOT,
+              "%-10d %-14s %s %s %s %s",
+              megabits,
+              way.words,
+              downtime.columns("%9.1f %9.1f"),
+              faults.columns("%9.0f %9.0f"),
+              resume.columns("%9.0f   %9.0f"),
+              total.columns("%9.0f   %9.0f")),
+          List.of(
+              downtime.figure(name + ", downtime", "ms"),
+              faults.figure(name + ", faults", "times"),
+              resume.figure(name + ", resume time", "ms"),
+              total.figure(name + ", total time", "ms")));
+    }
   }
 
-  private record Pair(double predicted, double measured) {
+  /** What the model says and what is measured, run by run. */
+  private static final class Pair {
+    private final Series predicted = new Series();
+    private final Series measured = new Series();
+
+    private void add(double byTheModel, double seen) {
+      predicted.add(byTheModel);
+      measured.add(seen);
+    }
+
     private String columns(String format) {
-      return String.format(Locale.ROOT, format, predicted, measured);
+      return String.format(Locale.ROOT, format, predicted.median(), measured.median());
     }
 
     private Figure figure(String name, String unit) {
-      Series one = new Series();
-      one.add(measured);
-      return Figure.of(name, one, unit, "predicted", predicted);
+      return Figure.of(name, measured, unit, "predicted", predicted);
     }
   }
 

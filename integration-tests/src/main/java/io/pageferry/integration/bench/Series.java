@@ -29,6 +29,11 @@ final class Series {
         : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
   }
 
+  /** The one that was added last. */
+  double last() {
+    return values.getLast();
+  }
+
   double max() {
     return Collections.max(values);
   }
