@@ -8,17 +8,25 @@ import java.util.concurrent.locks.LockSupport;
  *
  * <p>Each frame books a slot on a common time line of {@code bytes / rate} seconds and waits until
  * its slot begins. A sender that comes late (it was not scheduled, or had nothing to send) may
- * catch up by at most {@link #BURST_NANOS}; more would let an idle second be followed by one at
- * twice the rate, less would lose every delay of the scheduler for good.
+ * catch up, because otherwise every delay of the scheduler would be lost for good; but only by so
+ * much that with the frame under way no second has more than 1.8 per cent too many. More would let
+ * an idle second be followed by one at twice the rate.
  *
  * <p>Threading: any number of senders; the time line is guarded by this object's lock, the waiting
  * happens outside it.
  */
 final class Pacer {
-  /** What may be caught up: 5 ms, half a per cent of the second over which a cap is judged. */
+  /** What a cap may be exceeded by, within the second over which it is judged. */
+  private static final long EXCESS_NANOS = 18_000_000;
+
+  /** A long frame of pages. */
+  private static final long FRAME_BYTES = 260 << 10;
+
+  /** What may be caught up on a line so slow that one frame is more than the excess. */
   static final long BURST_NANOS = 5_000_000;
 
   private final long bytesPerSecond;
+  private final long burstNanos;
   private long nextSlot;
 
   /**
@@ -29,6 +37,8 @@ final class Pacer {
       throw new IllegalArgumentException("negative rate: " + bytesPerSecond);
     }
     this.bytesPerSecond = bytesPerSecond;
+    long frame = bytesPerSecond == 0 ? 0 : nanos(FRAME_BYTES);
+    this.burstNanos = Math.max(BURST_NANOS, EXCESS_NANOS - frame);
     this.nextSlot = System.nanoTime();
   }
 
@@ -64,11 +74,15 @@ final class Pacer {
 
   /** Books the next slot and returns when it begins, on the clock of {@code now}. */
   synchronized long book(long now, int bytes) {
-    if (nextSlot - (now - BURST_NANOS) < 0) {
-      nextSlot = now - BURST_NANOS;
+    if (nextSlot - (now - burstNanos) < 0) {
+      nextSlot = now - burstNanos;
     }
     long slot = nextSlot;
-    nextSlot += Math.multiplyExact((long) bytes, TimeUnit.SECONDS.toNanos(1)) / bytesPerSecond;
+    nextSlot += nanos(bytes);
     return slot;
+  }
+
+  private long nanos(long bytes) {
+    return Math.multiplyExact(bytes, TimeUnit.SECONDS.toNanos(1)) / bytesPerSecond;
   }
 }

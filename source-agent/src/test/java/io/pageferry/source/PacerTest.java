@@ -32,6 +32,40 @@ class PacerTest {
     assertThat(pacer.book(now, 1000)).isEqualTo(now - Pacer.BURST_NANOS);
   }
 
+  /** Whatever was idle before: a second has the cap and two per cent, on a clock of the test's. */
+  @ParameterizedTest
+  @ValueSource(longs = {20_000_000, 125_000_000, 2_000_000_000})
+  void noSecondHasMoreThanTheCapAndALittle(long rate) {
+    Pacer pacer = new Pacer(rate);
+    long begin = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+    long end = begin + TimeUnit.SECONDS.toNanos(1);
+    long sent = 0;
+    for (long now = begin; now < end; now = Math.max(now, pacer.book(now, 262_144))) {
+      sent += 262_144;
+    }
+    // The last of them begins behind the second.
+    assertThat(sent - 262_144).isBetween(rate, rate + rate / 50);
+  }
+
+  /** As a page sender beside two busy agents: what it loses now it makes up for soon. */
+  @ParameterizedTest
+  @ValueSource(longs = {24, 25, 26})
+  void aFastLineMakesUpForStallsOfMilliseconds(long seed) {
+    Random random = new Random(seed);
+    long rate = 125_000_000;
+    Pacer pacer = new Pacer(rate);
+    long begin = System.nanoTime() + TimeUnit.SECONDS.toNanos(1);
+    long end = begin + TimeUnit.SECONDS.toNanos(1);
+    long sent = 0;
+    for (long now = begin; now < end; ) {
+      long slot = pacer.book(now, 262_144);
+      sent += 262_144;
+      long stall = random.nextInt(20) == 0 ? 8_000_000 + random.nextLong(6_000_000) : 0;
+      now = Math.max(now, slot) + stall;
+    }
+    assertThat((double) sent).isCloseTo((double) rate, within(0.02 * rate));
+  }
+
   /** A sender that the scheduler wakes up to 4 ms late, on a clock of the test's own. */
   @ParameterizedTest
   @ValueSource(longs = {21, 22, 23})

@@ -136,7 +136,9 @@ final class PagingBench implements Benchmark {
       throws IOException, InterruptedException {
     boolean any =
         IntStream.of(MEGABITS)
-            .anyMatch(megabits -> Stream.of(Way.values()).anyMatch(way -> wanted.test(name(way, megabits))));
+            .anyMatch(
+                megabits ->
+                    Stream.of(Way.values()).anyMatch(way -> wanted.test(name(way, megabits))));
     if (!any) {
       return;
     }

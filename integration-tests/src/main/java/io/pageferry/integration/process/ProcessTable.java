@@ -91,7 +91,8 @@ public final class ProcessTable {
     try (DirectoryStream<Path> threads = Files.newDirectoryStream(folder)) {
       for (Path thread : threads) {
         statOf(thread)
-            .filter(stat -> stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[38].equals("1"))
+            .filter(
+                stat -> stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[38].equals("1"))
             .ifPresent(
                 stat -> first.add(stat.substring(stat.indexOf('(') + 1, stat.lastIndexOf(')'))));
       }

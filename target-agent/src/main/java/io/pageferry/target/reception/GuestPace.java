@@ -77,8 +77,7 @@ final class GuestPace {
       afterMilliOps = milliOps(now);
       nextLook += AFTERWARDS.toNanos();
       left = AFTERWARDS.toNanos();
-      watching =
-          now == operations && System.nanoTime() - askedAt < AT_MOST.toNanos();
+      watching = now == operations && System.nanoTime() - askedAt < AT_MOST.toNanos();
     }
     return watching ? Duration.ofNanos(left) : Duration.ZERO;
   }
