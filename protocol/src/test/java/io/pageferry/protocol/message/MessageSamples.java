@@ -22,7 +22,7 @@ final class MessageSamples {
             new Hello(
                 new VersionRange(1, 2),
                 ChannelRole.DATA,
-                Capabilities.CURRENT,
+                new Capabilities(0x17),
                 Limits.CURRENT,
                 "pf 0.1",
                 MIGRATION,
@@ -42,7 +42,7 @@ final class MessageSamples {
                 + "06" // 6 bytes of name
                 + "706620302e31"),
         new Sample(
-            new Welcome(1, Capabilities.CURRENT, Limits.CURRENT, "pf"),
+            new Welcome(1, new Capabilities(0x17), Limits.CURRENT, "pf"),
             "0100" + "0000" + CAPABILITIES + LIMITS + "02" + "7066"),
         new Sample(
             new Offer(
