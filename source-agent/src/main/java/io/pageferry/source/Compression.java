@@ -2,6 +2,7 @@ package io.pageferry.source;
 
 import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.page.PageCodec;
+import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Set;
 
@@ -21,7 +22,17 @@ enum Compression {
     boolean lz4 = link.has(Capabilities.LZ4);
     boolean zstd = link.has(Capabilities.ZSTD);
     return switch (this) {
-      case AUTO, LZ4 -> Set.of(lz4 ? PageCodec.LZ4 : PageCodec.RAW);
+      case AUTO -> {
+        Set<PageCodec> codecs = EnumSet.of(PageCodec.RAW);
+        if (lz4) {
+          codecs.add(PageCodec.LZ4);
+        }
+        if (zstd) {
+          codecs.add(PageCodec.ZSTD);
+        }
+        yield codecs;
+      }
+      case LZ4 -> Set.of(lz4 ? PageCodec.LZ4 : PageCodec.RAW);
       case ZSTD -> zstd ? Set.of(PageCodec.ZSTD) : LZ4.codecs(link);
       case OFF -> Set.of(PageCodec.RAW);
     };

@@ -165,8 +165,8 @@ final class MigrateCommand implements Callable<ExitCode> {
       paramLabel = "HOW",
       defaultValue = "auto",
       description =
-          "auto: LZ4 where it pays; lz4; zstd: always that one, for what shrinks; off (default:"
-              + " ${DEFAULT-VALUE}).")
+          "auto: raw, lz4 or zstd, by what the link carries at the moment and what the cores have"
+              + " left; lz4, zstd: that one for all that shrinks; off (default: ${DEFAULT-VALUE}).")
   private Compression compress = Compression.AUTO;
 
   @Option(

@@ -96,6 +96,7 @@ final class PageSender implements AutoCloseable {
   }
 
   private void sendPiece(int round, PageTally tally) throws IOException, InterruptedException {
+    long begin = System.nanoTime();
     ByteBuf snapshot = encoder.snapshotBuffer(piece.pages());
     try {
       for (int run = 0; run < piece.runs(); run++) {
@@ -113,6 +114,7 @@ final class PageSender implements AutoCloseable {
       gatherZeros(round, tally);
       return;
     }
+    long read = System.nanoTime();
     try {
       // Before this piece: a guest may be waiting for one of them, and this one may take long.
       sendZeros(round, tally);
@@ -120,7 +122,12 @@ final class PageSender implements AutoCloseable {
       snapshot.release();
       throw e;
     }
-    emit(encoder.encode(round, piece, snapshot, digest, tally), piece.pages());
+    long encode = System.nanoTime();
+    ByteBuf frame = encoder.encode(round, piece, snapshot, digest, tally);
+    int bytes = frame.readableBytes();
+    long emit = System.nanoTime();
+    emit(frame, piece.pages());
+    encoder.delivered(bytes, read - begin + emit - encode, System.nanoTime() - emit);
   }
 
   /** A piece that is all zero waits for more of its kind: one frame can name gigabytes of them. */

@@ -19,7 +19,8 @@ import java.util.function.Predicate;
  * What is not sent: traffic, total time and downtime as the agents move a guest by default, against
  * a plain pre-copy of the same guest in the same run, in which every page goes as it is, those of
  * zeros too. Both may pause the guest for as long as the last round takes, so that a guest that
- * writes faster than the link carries shows in the downtime and does not become a post-copy.
+ * writes faster than the link carries shows in the downtime and does not become a post-copy. Then
+ * compression by itself ({@link CompressionFigures}).
  */
 final class SavingsBench implements Benchmark {
   private static final double MEGA = 1e6;
@@ -78,11 +79,13 @@ final class SavingsBench implements Benchmark {
     }
   }
 
+  private final boolean quick;
   private final int runs;
   private final Workplace workplace;
   private final MeasuredMigrations hosts;
 
   private SavingsBench(boolean quick, Workplace workplace, MeasuredMigrations hosts) {
+    this.quick = quick;
     this.runs = quick ? 1 : 3;
     this.workplace = workplace;
     this.hosts = hosts;
@@ -110,6 +113,7 @@ final class SavingsBench implements Benchmark {
         }
       }
     }
+    new CompressionFigures(quick, hosts).run(wanted, results);
   }
 
   private void compare(
@@ -138,7 +142,8 @@ final class SavingsBench implements Benchmark {
     results.say(deltas);
   }
 
-  private static String counts(JsonNode report) {
+  /** How the pages went. */
+  static String counts(JsonNode report) {
     JsonNode pages = report.path("pages");
     return String.format(
         Locale.ROOT,

@@ -87,7 +87,7 @@ final class PageCompressor implements AutoCloseable {
    * @return how many bytes it takes; 0 if it was not tried or does not pay
    */
   int pack(PageCodec codec, ByteBuffer pages, int at, int count) {
-    Shrinkage shrinkage = codec == PageCodec.ZSTD ? ofZstd : ofLz4;
+    Shrinkage shrinkage = shrinkage(codec);
     if (!shrinkage.worthTrying(count)) {
       return 0;
     }
@@ -98,6 +98,21 @@ final class PageCompressor implements AutoCloseable {
     }
     end += packed;
     return packed;
+  }
+
+  /**
+   * Packs pages as {@link #pack} does, tried or not, and keeps nothing of it.
+   *
+   * @return how many bytes they would take
+   */
+  int sample(PageCodec codec, ByteBuffer pages, int at, int count) {
+    int raw = count * PAGE;
+    int packed = compress(codec, pages, at, raw);
+    return shrinkage(codec).tried(raw, packed) ? packed : raw;
+  }
+
+  private Shrinkage shrinkage(PageCodec codec) {
+    return codec == PageCodec.ZSTD ? ofZstd : ofLz4;
   }
 
   private int compress(PageCodec codec, ByteBuffer pages, int at, int raw) {

@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Makes a frame of a snapshot of pages. For each stretch of pages it finds the encoding: zero pages
  * by a scan at memory speed, the difference from what the target has where that is known and short
- * ({@link BaseCache}), a block where packing pays ({@link PageCompressor}), raw otherwise.
+ * ({@link BaseCache}), a block where packing pays ({@link CodecChoice}, {@link PageCompressor}),
+ * raw otherwise.
  *
  * <p>Where everything is one raw run, no page is copied: the headers are written in front of the
  * pages, into the snapshot's headroom, and the snapshot itself is the frame. Any other batch is put
@@ -30,7 +31,7 @@ public final class PageEncoder implements AutoCloseable {
 
   private final ByteBufAllocator allocator;
   private final EncodingPlan plan = new EncodingPlan();
-  private final PageCodec codec;
+  private final CodecChoice choice;
 
   /** Null if every page is to go as it is. */
   private final @Nullable PageCompressor compressor;
@@ -61,7 +62,7 @@ public final class PageEncoder implements AutoCloseable {
     zeroRuns = encodings.zeroRuns();
     bases = encodings.bases();
     Set<PageCodec> codecs = encodings.codecs();
-    codec = codecs.iterator().next();
+    choice = new CodecChoice(codecs);
     compressor =
         codecs.equals(Set.of(PageCodec.RAW)) ? null : new PageCompressor(allocator, codecs);
     deltas =
@@ -148,6 +149,17 @@ public final class PageEncoder implements AutoCloseable {
     return frame;
   }
 
+  /**
+   * Tells what became of the last frame of {@link #encode}, for the choice among the codecs.
+   *
+   * @param bytes its length
+   * @param workNanos what reading and encoding its pages took
+   * @param waitNanos what it took until the link had it
+   */
+  public void delivered(int bytes, long workNanos, long waitNanos) {
+    choice.delivered(bytes, workNanos, waitNanos);
+  }
+
   /** Gives the encoder's own memory back; frames that it made are not touched. */
   @Override
   public void close() {
@@ -228,24 +240,49 @@ public final class PageEncoder implements AutoCloseable {
 
   /** Splits a stretch with content into blocks, as far as they pay, and raw runs. */
   private void planContent(long first, int count, int offset, ByteBuffer memory) {
-    if (compressor == null || codec == PageCodec.RAW) {
-      if (count > 0) {
-        plan.raw(first, count, offset);
-      }
+    if (count == 0) {
       return;
     }
+    PageCodec codec = choice.codec();
+    if (compressor == null || codec == PageCodec.RAW) {
+      plan.raw(first, count, offset);
+      choice.packed((long) count * PAGE, (long) count * PAGE, 0);
+    } else {
+      pack(compressor, codec, first, count, offset, memory);
+    }
+    PageCodec due = choice.due();
+    if (compressor != null && due != null) {
+      int some = Math.min(CodecChoice.SAMPLE_PAGES, count);
+      long begin = System.nanoTime();
+      int left = compressor.sample(due, memory, offset, some);
+      choice.sampled(due, (long) some * PAGE, left, System.nanoTime() - begin);
+    }
+  }
+
+  private void pack(
+      PageCompressor packing,
+      PageCodec codec,
+      long first,
+      int count,
+      int offset,
+      ByteBuffer memory) {
+    long begin = System.nanoTime();
+    long left = 0;
     for (int done = 0; done < count; ) {
       int some = Math.min(codec.blockPages(), count - done);
       int at = offset + done * PAGE;
-      int begin = compressor.end();
-      int block = compressor.pack(codec, memory, at, some);
+      int blockBegin = packing.end();
+      int block = packing.pack(codec, memory, at, some);
       if (block > 0) {
-        plan.block(codec.encoding(), first + done, some, begin, block);
+        plan.block(codec.encoding(), first + done, some, blockBegin, block);
+        left += block;
       } else {
         plan.raw(first + done, some, at);
+        left += (long) some * PAGE;
       }
       done += some;
     }
+    choice.packed((long) count * PAGE, left, System.nanoTime() - begin);
   }
 
   private ByteBuf inPlace(int round, int region, ByteBuf snapshot) {

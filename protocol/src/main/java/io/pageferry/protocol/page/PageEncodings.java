@@ -7,7 +7,8 @@ import org.jspecify.annotations.Nullable;
  * Which encodings besides raw may be used; the peer must have the capability of each.
  *
  * @param zeroRuns pages of zeros by name only
- * @param codecs how pages with content may be packed; with LZ4 among them also their differences
+ * @param codecs how pages with content may be packed, by {@link CodecChoice}; with LZ4 among them
+ *     also their differences
  * @param bases what the target has, the same for all channels of a migration; null if no
  *     differences may be sent. Whoever uses it does not close it
  */
