@@ -24,8 +24,8 @@ final class LauncherTest {
     assertThat(options)
         .filteredOn(
             option ->
-                !option.startsWith("-XX:SharedArchiveFile")
-                    && !option.startsWith("-Xlog")
+                !option.startsWith("-XX:AOTCache")
+                    && !option.startsWith("-Dpageferry.caches")
                     && !option.startsWith("-Dpageferry.passedOn"))
         .allSatisfy(option -> assertThat(launcher).contains(option.replace(LIB, "\"$lib")));
   }
