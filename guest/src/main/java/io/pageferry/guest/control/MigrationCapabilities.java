@@ -3,10 +3,12 @@ package io.pageferry.guest.control;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -15,7 +17,7 @@ import org.slf4j.LoggerFactory;
  * socket: what that takes is on, what would be in its way is off, whatever the guest's user has set
  * for migrations of his own. {@link #restore} gives him his settings back.
  *
- * <p>Threading: like the client's.
+ * <p>Threading: like the client's; connections to one guest come one after the other.
  */
 final class MigrationCapabilities {
   private static final Logger LOG = LoggerFactory.getLogger(MigrationCapabilities.class);
@@ -44,13 +46,18 @@ final class MigrationCapabilities {
           "x-colo",
           "zero-copy-send");
 
+  /**
+   * What this process changed and has not set back, as it was before. By the guest's socket: where
+   * one connection breaks, the next one has to give back what the first one took.
+   */
+  private static final Map<Path, Map<String, Boolean>> BEFORE = new ConcurrentHashMap<>();
+
+  private final Path socket;
   private final QmpClient client;
   private final Duration timeout;
 
-  /** What was changed, as it was before. */
-  private volatile Map<String, Boolean> before = Map.of();
-
-  MigrationCapabilities(QmpClient client, Duration timeout) {
+  MigrationCapabilities(Path socket, QmpClient client, Duration timeout) {
+    this.socket = socket;
     this.client = client;
     this.timeout = timeout;
   }
@@ -62,7 +69,8 @@ final class MigrationCapabilities {
    * @throws GuestControlException if the guest does not answer
    */
   void prepare() throws GuestControlException {
-    Map<String, Boolean> found = new TreeMap<>();
+    Map<String, Boolean> known = BEFORE.getOrDefault(socket, Map.of());
+    Map<String, Boolean> found = new TreeMap<>(known);
     Map<String, Boolean> wanted = new TreeMap<>();
     try {
       for (JsonNode entry :
@@ -74,33 +82,47 @@ final class MigrationCapabilities {
           wanted.put(name, !on);
         }
       }
+      // Before it is done: without an answer it may have been done all the same.
+      keep(found);
       // All at once: some of them can be on only together with others.
       set(wanted, timeout);
-      before = found;
     } catch (QmpErrorException e) {
-      // Not a debug message: the demo guest rehearses its own move and shows those.
-      LOG.trace("setting the capabilities of the guest's own migration", e);
+      keep(known);
+      if (!e.commandUnknown()) {
+        LOG.warn("the guest's own migration cannot be set up: {}", e.getMessage());
+      }
     }
   }
 
   /**
-   * Sets back what {@link #prepare} has changed, if that is possible now.
+   * Sets back what {@link #prepare} has changed, here or over a connection that broke. What cannot
+   * be set back now is tried again by the next connection.
    *
    * @param limit how long the guest may take to answer
    */
   void restore(Duration limit) {
-    Map<String, Boolean> changed = before;
-    before = Map.of();
     try {
-      set(changed, limit);
+      set(BEFORE.getOrDefault(socket, Map.of()), limit);
+      forget();
     } catch (GuestControlException e) {
-      LOG.debug("setting back the capabilities of the guest's own migration", e);
+      LOG.warn(
+          "what the guest's own migration was set to do ({}) could not be set back: {}",
+          BEFORE.get(socket),
+          e.getMessage());
     }
   }
 
   /** There will be nobody to set anything back at. */
   void forget() {
-    before = Map.of();
+    BEFORE.remove(socket);
+  }
+
+  private void keep(Map<String, Boolean> states) {
+    if (states.isEmpty()) {
+      forget();
+    } else {
+      BEFORE.put(socket, Map.copyOf(states));
+    }
   }
 
   private void set(Map<String, Boolean> states, Duration limit) throws GuestControlException {

@@ -47,7 +47,7 @@ public final class QmpControl implements GuestControl {
   private static final String COMPLETED = "completed";
 
   /** Whoever lets go of a guest that does not answer does not wait long to tidy up there. */
-  private static final Duration PARTING = Duration.ofSeconds(1);
+  private static final Duration PARTING = Duration.ofSeconds(2);
 
   private final Path socket;
   private final QmpClient client;
@@ -59,7 +59,7 @@ public final class QmpControl implements GuestControl {
     this.socket = socket;
     this.client = client;
     this.timeout = timeout;
-    this.capabilities = new MigrationCapabilities(client, timeout);
+    this.capabilities = new MigrationCapabilities(socket, client, timeout);
   }
 
   /**
