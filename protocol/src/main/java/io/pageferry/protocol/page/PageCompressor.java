@@ -45,17 +45,20 @@ final class PageCompressor implements AutoCloseable {
     } else {
       lz4 = null;
     }
-    if (codecs.contains(PageCodec.ZSTD)) {
-      // The checksum is the frame's.
-      zstd = new ZstdCompressCtx().setLevel(ZSTD_LEVEL).setChecksum(false).setDictID(false);
+    boolean withZstd = codecs.contains(PageCodec.ZSTD);
+    if (withZstd) {
       longest = Math.max(longest, Zstd.compressBound((long) PageBatch.MAX_ZSTD_PAGES * PAGE));
-    } else {
-      zstd = null;
     }
     // A block that is kept is shorter than its pages, so all before the last fit into their pages.
     int bytes = Math.toIntExact(PageBatch.MAX_PAGES * PAGE + longest);
+    // First of all what may not be had: nobody else would free the context.
     blocks = allocator.directBuffer(bytes, bytes);
     memory = blocks.nioBuffer(0, bytes);
+    // The checksum is the frame's.
+    zstd =
+        withZstd
+            ? new ZstdCompressCtx().setLevel(ZSTD_LEVEL).setChecksum(false).setDictID(false)
+            : null;
   }
 
   /** For other blocks than those of pages; null if it is not to be used. */

@@ -37,6 +37,8 @@ final class Shrinkage {
   boolean tried(int rawBytes, int compressedBytes) {
     if (compressedBytes <= rawBytes - rawBytes / 8) {
       pause = 0;
+      // A sample that shrinks ends a pause that samples of other content began.
+      untilProbe = 0;
       return true;
     }
     pause = Math.clamp(pause * 2L, FIRST_PAUSE_PAGES, MAX_PAUSE_PAGES);

@@ -67,6 +67,17 @@ class ShrinkageTest {
     }
   }
 
+  @Test
+  void aSampleThatShrinksEndsThePauseOfThoseThatDidNot() {
+    Shrinkage shrinkage = new Shrinkage();
+    for (int i = 0; i < 10; i++) {
+      assertThat(shrinkage.tried(1000, 999)).isFalse();
+    }
+    assertThat(shrinkage.worthTrying(1)).isFalse();
+    assertThat(shrinkage.tried(1000, 300)).isTrue();
+    assertThat(shrinkage.worthTrying(1)).isTrue();
+  }
+
   private static List<byte[]> batchOf(Random random, boolean text) {
     List<byte[]> pages = new ArrayList<>();
     for (int i = 0; i < 240; i++) {
