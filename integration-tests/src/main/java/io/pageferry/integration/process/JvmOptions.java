@@ -99,8 +99,12 @@ final class JvmOptions {
       options.addAll(QUIETLY);
       return;
     }
+    String caches = System.getProperty(CACHES, "");
+    if (caches.isEmpty()) {
+      return;
+    }
     for (Program learned : List.of(program, Program.DEMO)) {
-      Path cache = Path.of(System.getProperty(CACHES, ""), learned.word() + ".aot");
+      Path cache = Path.of(caches, learned.word() + ".aot");
       if (Files.exists(cache)) {
         options.add("-XX:AOTCache=" + cache);
         options.addAll(QUIETLY);
