@@ -43,7 +43,7 @@ final class InterruptionTest {
   private static final int RECOVERABLE = 5;
   private static final String HOLD = "PAGEFERRY_HOLD";
   private static final String LONG = ":60000";
-  private static final String[] SLOWLY = {"--bandwidth", "12MB/s"};
+  private static final String[] SLOWLY = {"--bandwidth", "12MB/s", "--compress", "off"};
   private static final AtomicInteger TARGETS = new AtomicInteger();
 
   private static @Nullable TargetHost lasting;
@@ -311,7 +311,7 @@ final class InterruptionTest {
                 description,
                 hosts.target().address(),
                 hosts.tls(),
-                List.of("--bandwidth", "24MB/s"),
+                List.of("--bandwidth", "24MB/s", "--compress", "off"),
                 Terminal.DETACHED));
     awaitFirstRound(journey);
     guest.process().signal(Signal.STOP);
@@ -348,6 +348,8 @@ final class InterruptionTest {
               guest,
               "--bandwidth",
               "6MB/s",
+              "--compress",
+              "off",
               "--downtime-limit",
               "1ms",
               "--dirty-threshold",

@@ -148,7 +148,7 @@ final class NetworkTest {
   @Test
   void aCutCableIsNoticedWithinSecondsAndTheGuestStays(Hosts hosts) throws Exception {
     DemoGuest guest = source.startGuest(Journey.small(hosts)).awaitReady();
-    Journey journey = begin(hosts, guest, "--bandwidth", "8MB/s");
+    Journey journey = begin(hosts, guest, "--bandwidth", "8MB/s", "--compress", "off");
     journey.departure().agent().awaitLine("round 1", Journey.FIRST_ROUND, Journey.LIMIT);
     long cut = System.nanoTime();
     link.cut();

@@ -59,6 +59,7 @@ final class PostCopyTest {
     JsonNode report =
         Journey.begin(hosts, guest, "--mode", "postcopy", "--push", "none").assertArrived();
     assertOnce(report);
+    assertThat(report.path("application").path("duringOpsPerSecond").asDouble()).isPositive();
     // Only the holes were sent unasked.
     assertThat(report.path("pages").path("faulted").asLong())
         .isGreaterThan(report.path("pages").path("pushed").asLong());
@@ -66,7 +67,8 @@ final class PostCopyTest {
 
   @Test
   void theUserMaySwitchInMidRound(Hosts hosts) throws Exception {
-    Journey journey = Journey.begin(hosts, guest(hosts), "--bandwidth", "12MB/s");
+    Journey journey =
+        Journey.begin(hosts, guest(hosts), "--bandwidth", "12MB/s", "--compress", "off");
     journey.departure().agent().awaitLine("round 1", Journey.FIRST_ROUND, Journey.LIMIT);
     await("the first round")
         .atMost(Journey.LIMIT)
@@ -81,7 +83,15 @@ final class PostCopyTest {
   @Test
   void aMigrationWithoutPostCopyIsNotSwitched(Hosts hosts) throws Exception {
     Journey journey =
-        Journey.begin(hosts, guest(hosts), "--bandwidth", "12MB/s", "--on-stall", "pause");
+        Journey.begin(
+            hosts,
+            guest(hosts),
+            "--bandwidth",
+            "12MB/s",
+            "--compress",
+            "off",
+            "--on-stall",
+            "pause");
     journey.departure().agent().awaitLine("round 1", Journey.FIRST_ROUND, Journey.LIMIT);
     RunningProcess refused = command(hosts.source(), "postcopy");
     run(refused, 1);

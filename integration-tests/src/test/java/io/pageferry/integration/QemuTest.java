@@ -208,12 +208,12 @@ final class QemuTest {
       stayed(guest, migrate(spec), 3, "only the target's has machine type pc-i440fx-7.1");
 
       target.expect(spec);
-      Departure slow = migrate(spec, "--bandwidth", "10MB/s");
+      Departure slow = migrate(spec, "--bandwidth", "10MB/s", "--compress", "off");
       slow.agent().awaitLine("the first round", Journey.FIRST_ROUND, LIMIT);
       kill(spec.images(target.imageFolder()).getFirst());
       stayed(guest, slow, 1, "ended");
 
-      slow = migrate(spec, "--bandwidth", "10MB/s");
+      slow = migrate(spec, "--bandwidth", "10MB/s", "--compress", "off");
       slow.agent().awaitLine("the first round", Journey.FIRST_ROUND, LIMIT);
       guest.process().signal(Signal.KILL);
       assertThat(slow.awaitExit(LIMIT)).describedAs(story(slow)).isEqualTo(1);

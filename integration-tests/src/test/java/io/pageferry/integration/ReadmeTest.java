@@ -36,7 +36,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @Timeout(value = 240, unit = TimeUnit.SECONDS)
 final class ReadmeTest {
   private static final int RECOVERABLE = 5;
-  private static final String MEMORY = "160M";
+  private static final String MEMORY = "384M";
   private static final Pattern BLOCK = Pattern.compile("(?ms)^```\\w*\\n(.*?)^```$");
 
   /** One of README's two hosts: its folders, and who runs its commands. */

@@ -333,7 +333,7 @@ final class RefusalTest {
   @Test
   void aGuestThatMovesAlready() throws Exception {
     DemoGuest moving = source.startGuest(Journey.small(hosts)).awaitReady();
-    Journey first = Journey.begin(hosts, moving, "--bandwidth", "12MB/s");
+    Journey first = Journey.begin(hosts, moving, "--bandwidth", "12MB/s", "--compress", "off");
     first.departure().agent().awaitLine("the first round", Journey.FIRST_ROUND, Journey.LIMIT);
     Path description = source.folder().resolve(moving.spec().name() + ".yaml");
     Path again =
