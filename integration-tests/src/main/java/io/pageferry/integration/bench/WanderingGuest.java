@@ -8,6 +8,7 @@ import io.pageferry.integration.process.PeerSecurity;
 import io.pageferry.integration.process.ProcessFailure;
 import io.pageferry.integration.process.QemuGuest;
 import io.pageferry.integration.process.QemuGuestSpec;
+import io.pageferry.integration.process.QemuKit;
 import io.pageferry.integration.process.QemuOwnMigration;
 import io.pageferry.integration.process.RunningProcess.Terminal;
 import io.pageferry.integration.process.SourceHost;
@@ -44,6 +45,7 @@ final class WanderingGuest implements AutoCloseable {
    * What one move came to.
    *
    * @param totalMillis as the one who moved it counts
+   * @param beforehandMillis of that, until the first page was sent
    * @param downtimeMillis between the last heartbeat there and the first one here
    * @param bytes on the wire, as the one who moved it counts
    * @param heldMillis how long a thread was held to attach to the guest
@@ -51,6 +53,7 @@ final class WanderingGuest implements AutoCloseable {
    */
   record Move(
       double totalMillis,
+      double beforehandMillis,
       double downtimeMillis,
       double bytes,
       OptionalDouble heldMillis,
@@ -86,8 +89,14 @@ final class WanderingGuest implements AutoCloseable {
     SourceHost next = SourceHost.create(workplace, spec().name() + "-" + moves);
     QemuGuest arriving = next.awaitGuest(spec());
     QemuOwnMigration.Outcome outcome = migration.move(guest, arriving);
+    if (!arriving.console().isHeardWithin(FIRST_BEAT)) {
+      throw new ProcessFailure(
+          "the guest says nothing any more after QEMU's own migration: without KVM, QEMU 7.2 loses"
+              + " pages of a guest that writes; name a newer one with "
+              + QemuKit.PROGRAM_VARIABLE);
+    }
     double downtime = arrived("QEMU", next, arriving);
-    return new Move(outcome.totalMillis(), downtime, outcome.bytes(), OptionalDouble.empty(), 0);
+    return new Move(outcome.totalMillis(), 0, downtime, outcome.bytes(), OptionalDouble.empty(), 0);
   }
 
   /**
@@ -110,11 +119,13 @@ final class WanderingGuest implements AutoCloseable {
               .formatted(exit, departure.agent().state(), target.agent().state()));
     }
     JsonNode report = departure.report();
+    JsonNode times = report.path("times");
     Matcher held = HELD.matcher(departure.agent().transcript().text());
     // Agents and guest of one host share its folders, whoever moved the guest there.
     double downtime = arrived("Pageferry", SourceHost.create(workplace, target.name()), arriving);
     return new Move(
-        report.path("times").path("totalMs").asDouble(),
+        times.path("totalMs").asDouble(),
+        times.path("preparationMs").asDouble() - times.path("precopyMs").asDouble(),
         downtime,
         report.path("bytes").path("wire").asDouble(),
         held.find() ? OptionalDouble.of(Double.parseDouble(held.group(1))) : OptionalDouble.empty(),
@@ -186,6 +197,9 @@ final class WanderingGuest implements AutoCloseable {
       guest.quit();
     } finally {
       guest.close();
+      for (Path image : spec().images(place.imageFolder())) {
+        Files.deleteIfExists(image);
+      }
     }
   }
 }

@@ -190,6 +190,19 @@ public final class GuestConsole implements AutoCloseable {
     return pages;
   }
 
+  /** Whether a heartbeat arrives here in that time. */
+  public synchronized boolean isHeardWithin(Duration limit) throws InterruptedException {
+    long deadline = System.nanoTime() + limit.toNanos();
+    while (first == null && !ended) {
+      long millis = (deadline - System.nanoTime()) / 1_000_000;
+      if (millis <= 0) {
+        return false;
+      }
+      wait(millis);
+    }
+    return first != null;
+  }
+
   /** Waits for the first heartbeat that arrives here. */
   public synchronized Beat awaitFirstBeat(Duration limit)
       throws ProcessFailure, InterruptedException {

@@ -23,6 +23,9 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
   /** Names the kernel where it is not among the usual ones. */
   public static final String KERNEL_VARIABLE = "PAGEFERRY_GUEST_KERNEL";
 
+  /** Names QEMU where it is not to be the one that is installed. */
+  public static final String PROGRAM_VARIABLE = "PAGEFERRY_QEMU";
+
   private static final String PROGRAM = "qemu-system-x86_64";
   private static final Path BOOT = Path.of("/boot");
   private static final Path BUILD = Path.of("docker", "qemu-guest", "build");
@@ -50,7 +53,9 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
    * @throws InterruptedException if this thread was interrupted
    */
   public static QemuKit prepare(Path folder) throws IOException, InterruptedException {
-    Optional<Path> program = onPath(PROGRAM);
+    @Nullable String named = System.getenv(PROGRAM_VARIABLE);
+    Optional<Path> program =
+        named != null && !named.isEmpty() ? Optional.of(executable(named)) : onPath(PROGRAM);
     Optional<Path> kernel = usualKernel();
     List<String> missing = new ArrayList<>();
     if (program.isEmpty()) {
@@ -83,6 +88,14 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
     Path other = initramfs.resolveSibling("initramfs-network");
     SystemCommand.run(checkout().resolve(BUILD).toString(), other.toString(), kernel.toString());
     return new QemuKit(program, kernel, other);
+  }
+
+  private static Path executable(String named) throws IOException {
+    Path program = Path.of(named).toAbsolutePath();
+    if (!Files.isExecutable(program)) {
+      throw new IOException("%s names no program: %s".formatted(PROGRAM_VARIABLE, named));
+    }
+    return program;
   }
 
   private static Optional<Path> onPath(String program) {
