@@ -38,7 +38,10 @@ final class PeerPipeline {
    */
   static final WriteBufferWaterMark WATER_MARK = new WriteBufferWaterMark(1 << 20, 2 << 20);
 
-  /** One system call takes what has arrived, up to a MiB; idle connections hold no buffer. */
+  /**
+   * With TLS one system call takes what has arrived, up to a MiB, because records are decrypted
+   * together; idle connections hold no buffer.
+   */
   private static final int MIN_READ = 2 << 10;
 
   private static final int FIRST_READ = 16 << 10;
@@ -46,7 +49,7 @@ final class PeerPipeline {
 
   private PeerPipeline() {}
 
-  static RecvByteBufAllocator reads() {
+  private static RecvByteBufAllocator recordReads() {
     return new AdaptiveRecvByteBufAllocator(MIN_READ, FIRST_READ, MAX_READ);
   }
 
@@ -67,7 +70,7 @@ final class PeerPipeline {
       Consumer<PeerChannel> onReady,
       Consumer<PeerChannel> onFrame,
       Consumer<PeerChannel> onEnd) {
-    channel.config().setOption(ChannelOption.RECVBUF_ALLOCATOR, reads());
+    FrameDecoder frames = new FrameDecoder();
     LifeSigns lifeSigns = new LifeSigns(settings, peerHeard);
     PeerChannel peer = new PeerChannel(channel, peerName, lifeSigns, settings);
     ChannelPipeline pipeline = channel.pipeline();
@@ -75,15 +78,16 @@ final class PeerPipeline {
     TlsContext tls = settings.tls();
     KeyShareSniffer sniffer = null;
     if (tls == null) {
+      channel.config().setOption(ChannelOption.RECVBUF_ALLOCATOR, frames.reads());
       pipeline.addLast(new PlaintextGuard());
     } else {
+      channel.config().setOption(ChannelOption.RECVBUF_ALLOCATOR, recordReads());
       sniffer = new KeyShareSniffer(tls.isClient());
       SslHandler handler = tls.newHandler(channel.alloc());
       handler.setHandshakeTimeoutMillis(settings.handshakeTimeout().toMillis());
       pipeline.addLast(sniffer, handler);
     }
-    pipeline.addLast(
-        new FrameDecoder(), new Intake(peer, tls, sniffer, lifeSigns, onReady, onFrame, onEnd));
+    pipeline.addLast(frames, new Intake(peer, tls, sniffer, lifeSigns, onReady, onFrame, onEnd));
     return peer;
   }
 

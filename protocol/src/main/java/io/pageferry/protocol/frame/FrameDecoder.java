@@ -1,9 +1,11 @@
 package io.pageferry.protocol.frame;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.RecvByteBufAllocator;
 import io.pageferry.protocol.message.AbortReason;
 import org.jspecify.annotations.Nullable;
 
@@ -11,9 +13,10 @@ import org.jspecify.annotations.Nullable;
  * Cuts the byte stream into {@link Frame}s.
  *
  * <p>A frame that lies whole within one read is passed on as a slice of it; only the payload of a
- * frame that straddles two reads is copied, once. What a connection can make this handler hold is
- * one payload (at most {@code maxPayload}) and one header; nothing is allocated before the header's
- * own checksum was right.
+ * frame that straddles two reads is copied, once. Next to the socket {@link #reads} spares that,
+ * too: the rest of a long payload is read to where it belongs. What a connection can make this
+ * handler hold is one payload (at most {@code maxPayload}) and one header; nothing is allocated
+ * before the header's own checksum was right.
  *
  * <p>After the first damaged or forbidden frame the handler fires one {@link ProtocolException} and
  * drops everything that still comes: behind a wrong length there are no frames to be found again.
@@ -29,7 +32,12 @@ public final class FrameDecoder extends ChannelInboundHandlerAdapter {
   /** The type of the frame whose payload is being put together. */
   private @Nullable FrameType partialType;
 
+  /** Has room for the header of the next frame, which comes with the same read. */
   private @Nullable ByteBuf partial;
+
+  /** The part of {@link #partial} that the socket was last told to read into. */
+  private @Nullable ByteBuf direct;
+
   private int partialLength;
   private int partialCrc;
   private boolean emitted;
@@ -52,13 +60,45 @@ public final class FrameDecoder extends ChannelInboundHandlerAdapter {
     this.maxPayload = maxPayload;
   }
 
+  /**
+   * How the socket is to be read where nothing between it and this handler changes the bytes: the
+   * rest of a long payload goes where it belongs instead of being copied there.
+   */
+  public RecvByteBufAllocator reads() {
+    return new FrameReads(this);
+  }
+
+  /**
+   * Where the socket may put what comes next.
+   *
+   * @return one reference, the caller's; null if little or nothing is missing of the frame begun
+   */
+  @Nullable ByteBuf roomForRest(ByteBufAllocator allocator) {
+    if (partialType == null || broken) {
+      return null;
+    }
+    int missing = partialLength - (partial == null ? 0 : partial.writerIndex());
+    if (missing < FrameReads.WORTHWHILE_BYTES) {
+      return null;
+    }
+    ByteBuf payload = payload(allocator);
+    direct = payload.retainedSlice(payload.writerIndex(), payload.writableBytes()).setIndex(0, 0);
+    return direct;
+  }
+
   @Override
+  @SuppressWarnings("ReferenceEquality") // buffers with equal bytes are others
   public void channelRead(ChannelHandlerContext ctx, Object msg) {
     if (!(msg instanceof ByteBuf in)) {
       ctx.fireChannelRead(msg);
       return;
     }
+    boolean inPlace = in == direct;
+    direct = null;
     try {
+      if (inPlace && !broken) {
+        takeInPlace(ctx, in);
+      }
       while (in.isReadable() && !broken) {
         advance(ctx, in);
       }
@@ -131,18 +171,45 @@ public final class FrameDecoder extends ChannelInboundHandlerAdapter {
   /** Adds to the payload that straddles; allocated with its first byte, not with its header. */
   private void fill(ChannelHandlerContext ctx, ByteBuf in, FrameType type)
       throws ProtocolException {
+    ByteBuf payload = payload(ctx.alloc());
+    int missing = partialLength - payload.writerIndex();
+    in.readBytes(payload, Math.min(missing, in.readableBytes()));
+    if (payload.writerIndex() == partialLength) {
+      complete(ctx, type, payload);
+    }
+  }
+
+  /** The bytes are in the payload already; what is left in {@code in} belongs to the next frame. */
+  private void takeInPlace(ChannelHandlerContext ctx, ByteBuf in) throws ProtocolException {
+    ByteBuf payload = partial;
+    FrameType type = partialType;
+    if (payload == null || type == null) {
+      throw new IllegalStateException("read for a frame that is not there any more");
+    }
+    int taken = Math.min(partialLength - payload.writerIndex(), in.readableBytes());
+    payload.writerIndex(payload.writerIndex() + taken);
+    in.skipBytes(taken);
+    if (payload.writerIndex() == partialLength) {
+      complete(ctx, type, payload);
+    }
+  }
+
+  private void complete(ChannelHandlerContext ctx, FrameType type, ByteBuf payload)
+      throws ProtocolException {
+    check(type, payload, 0, partialLength, partialCrc);
+    partial = null;
+    partialType = null;
+    emit(ctx, type, payload);
+  }
+
+  private ByteBuf payload(ByteBufAllocator allocator) {
     ByteBuf payload = partial;
     if (payload == null) {
-      payload = ctx.alloc().directBuffer(partialLength, partialLength);
+      int bytes = partialLength + FrameHeader.BYTES;
+      payload = allocator.directBuffer(bytes, bytes);
       partial = payload;
     }
-    in.readBytes(payload, Math.min(payload.writableBytes(), in.readableBytes()));
-    if (!payload.isWritable()) {
-      check(type, payload, 0, partialLength, partialCrc);
-      partial = null;
-      partialType = null;
-      emit(ctx, type, payload);
-    }
+    return payload;
   }
 
   private static void check(FrameType type, ByteBuf buf, int index, int length, int stated)
