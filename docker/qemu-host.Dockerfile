@@ -6,7 +6,7 @@ ARG GUEST_IMAGE=debian:bookworm-slim
 
 FROM ${GUEST_IMAGE} AS guest
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev cpio
-COPY build init.c /guest/
+COPY build init.c guest.h /guest/
 # The kernel is unpacked only: installing it would make an initramfs of its own.
 RUN cd /guest && ./build initramfs \
   && kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: *\(linux-image-.*\)/\1/p') \

@@ -34,9 +34,9 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <termios.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "guest.h"
 
 #define PAGE 4096
 #define WORDS (PAGE / 8)
@@ -57,32 +57,6 @@ static uint64_t faults, writes, beats;
 static const char *const vocabulary[16] = {
     "the ", "guest ", "moves ", "while ", "it ", "runs, ", "and ", "every ",
     "page ", "of ", "its ", "memory ", "follows ", "in ", "order. ", "\n"};
-
-static uint64_t setting(const char *name, uint64_t otherwise) {
-  const char *text = getenv(name);
-  return text && *text ? strtoull(text, NULL, 10) : otherwise;
-}
-
-static uint64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-static uint64_t mixed(uint64_t value) {
-  value ^= value >> 30;
-  value *= 0xbf58476d1ce4e5b9u;
-  value ^= value >> 27;
-  value *= 0x94d049bb133111ebu;
-  return value ^ value >> 31;
-}
-
-static uint64_t next(uint64_t *state) {
-  *state ^= *state << 13;
-  *state ^= *state >> 7;
-  *state ^= *state << 17;
-  return *state;
-}
 
 static enum kind kind_of(uint64_t page) {
   return page < working_pages ? WORKING : page < working_pages + text_pages ? TEXT : NOISE;
@@ -139,25 +113,6 @@ static void check_page(uint64_t page) {
   }
 }
 
-/* Whether somebody asked for a check of everything. */
-static int asked(void) {
-  static char line[64];
-  static size_t length;
-  char c;
-  while (read(STDIN_FILENO, &c, 1) == 1) {
-    if (c == '\n' || c == '\r') {
-      int verify = length == 6 && memcmp(line, "verify", 6) == 0;
-      length = 0;
-      if (verify) {
-        return 1;
-      }
-    } else if (length < sizeof line) {
-      line[length++] = c;
-    }
-  }
-  return 0;
-}
-
 static void *reserve(size_t bytes) {
   void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
@@ -168,17 +123,6 @@ static void *reserve(size_t bytes) {
     }
   }
   return at;
-}
-
-static void prepare_console(void) {
-  struct termios console;
-  setvbuf(stdout, NULL, _IOLBF, 1024);
-  if (tcgetattr(STDIN_FILENO, &console) == 0) {
-    console.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
-    console.c_oflag &= ~(tcflag_t)OPOST;
-    tcsetattr(STDIN_FILENO, TCSANOW, &console);
-  }
-  fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
 }
 
 static int network_fault(const char *what) {

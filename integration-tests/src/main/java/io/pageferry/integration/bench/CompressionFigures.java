@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Compression by itself: how much memory a second the first round covers, packed as it is by
@@ -30,27 +29,6 @@ final class CompressionFigures {
     }
   }
 
-  /** The link, with a guest that crosses it in some seconds. */
-  private enum Cap {
-    SLOW("100Mbit", "96M", 3),
-    FAST("1Gbit", "512M", 3),
-    NONE(null, "1G", 7);
-
-    private final @Nullable String rate;
-    private final String memory;
-    private final int runs;
-
-    Cap(@Nullable String rate, String memory, int runs) {
-      this.rate = rate;
-      this.memory = memory;
-      this.runs = runs;
-    }
-
-    String title() {
-      return rate == null ? "uncapped" : rate + "/s";
-    }
-  }
-
   private final boolean quick;
   private final MeasuredMigrations hosts;
 
@@ -61,23 +39,24 @@ final class CompressionFigures {
 
   void run(Predicate<String> wanted, Results results) throws IOException, InterruptedException {
     for (Content content : Content.values()) {
-      for (Cap cap : Cap.values()) {
+      for (LinkCap cap : LinkCap.values()) {
         String name = "compression, %s, %s".formatted(content.title, cap.title());
         // What does not shrink takes as long as the cap says, whatever is tried.
-        if (wanted.test(name) && (content != Content.NOISE || cap == Cap.NONE)) {
+        if (wanted.test(name) && (content != Content.NOISE || cap == LinkCap.NONE)) {
           compare(name, content, cap, results);
         }
       }
     }
   }
 
-  private void compare(String name, Content content, Cap cap, Results results)
+  private void compare(String name, Content content, LinkCap cap, Results results)
       throws IOException, InterruptedException {
     Series packed = new Series();
     Series raw = new Series();
     String how = "";
+    int runs = cap == LinkCap.NONE ? 7 : 3;
     // The first time is not counted: memory may be fresh.
-    for (int run = quick ? cap.runs - 1 : 0; run <= cap.runs; run++) {
+    for (int run = quick ? runs - 1 : 0; run <= runs; run++) {
       Passage plain = move(content, cap, "off");
       Passage auto = move(content, cap, "auto");
       if (run > 0) {
@@ -90,14 +69,21 @@ final class CompressionFigures {
     results.say(how);
   }
 
-  private Passage move(Content content, Cap cap, String compress)
+  private Passage move(Content content, LinkCap cap, String compress)
       throws IOException, InterruptedException {
     DemoGuestSpec spec =
-        DemoGuestSpec.uniform("still", cap.memory, "0").withPattern(content.pattern);
+        DemoGuestSpec.uniform("still", memory(cap), "0").withPattern(content.pattern);
     List<String> options = new ArrayList<>(List.of("--compress", compress));
-    if (cap.rate != null) {
-      options.addAll(List.of("--bandwidth", cap.rate));
-    }
+    options.addAll(cap.options());
     return hosts.move(hosts.start(spec), options);
+  }
+
+  /** What crosses the link in some seconds. */
+  private static String memory(LinkCap cap) {
+    return switch (cap) {
+      case SLOW -> "96M";
+      case FAST -> "512M";
+      case NONE -> "1G";
+    };
   }
 }

@@ -3,6 +3,7 @@ package io.pageferry.integration.bench;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.PeerSecurity;
+import io.pageferry.integration.process.QemuKit;
 import io.pageferry.integration.process.TemporaryPki;
 import io.pageferry.integration.process.Workplace;
 import java.io.IOException;
@@ -19,8 +20,9 @@ import java.util.function.Predicate;
  * What is not sent: traffic, total time and downtime as the agents move a guest by default, against
  * a plain pre-copy of the same guest in the same run, in which every page goes as it is, those of
  * zeros too. Both may pause the guest for as long as the last round takes, so that a guest that
- * writes faster than the link carries shows in the downtime and does not become a post-copy. Then
- * compression by itself ({@link CompressionFigures}).
+ * writes faster than the link carries shows in the downtime and does not become a post-copy. First
+ * with the demo guest, then with a Linux guest that serves a database; then compression by itself
+ * ({@link CompressionFigures}).
  */
 final class SavingsBench implements Benchmark {
   private static final double MEGA = 1e6;
@@ -28,31 +30,19 @@ final class SavingsBench implements Benchmark {
   private static final List<String> PLAIN =
       List.of("--on-stall", "pause", "--zero", "off", "--compress", "off", "--delta", "off");
 
-  /** What a guest does, by the options of the demo guest. */
+  /** What a guest does: the demo guest by its options, a database by its share of reads. */
   private enum Workload {
-    READ_MOSTLY("read-mostly", "2MB/s"),
-    WRITE_HEAVY("write-heavy", "16MB/s");
+    READ_MOSTLY("read-mostly", "2MB/s", 95),
+    WRITE_HEAVY("write-heavy", "16MB/s", 50);
 
     private final String title;
     private final String dirtyRate;
+    private final int readPercent;
 
-    Workload(String title, String dirtyRate) {
+    Workload(String title, String dirtyRate, int readPercent) {
       this.title = title;
       this.dirtyRate = dirtyRate;
-    }
-  }
-
-  /** How fast the link is, with a guest that crosses it in some seconds. */
-  private enum Cap {
-    SLOW("100Mbit", "96M"),
-    FAST("1Gbit", "512M");
-
-    private final String rate;
-    private final String memory;
-
-    Cap(String rate, String memory) {
-      this.rate = rate;
-      this.memory = memory;
+      this.readPercent = readPercent;
     }
   }
 
@@ -79,15 +69,21 @@ final class SavingsBench implements Benchmark {
     }
   }
 
+  /** Moves a guest and returns the source agent's report. */
+  private interface Mover {
+    JsonNode move(List<String> options) throws IOException, InterruptedException;
+  }
+
   private final boolean quick;
-  private final int runs;
   private final Workplace workplace;
+  private final PeerSecurity security;
   private final MeasuredMigrations hosts;
 
-  private SavingsBench(boolean quick, Workplace workplace, MeasuredMigrations hosts) {
+  private SavingsBench(
+      boolean quick, Workplace workplace, PeerSecurity security, MeasuredMigrations hosts) {
     this.quick = quick;
-    this.runs = quick ? 1 : 3;
     this.workplace = workplace;
+    this.security = security;
     this.hosts = hosts;
   }
 
@@ -96,50 +92,122 @@ final class SavingsBench implements Benchmark {
     Runtime.getRuntime().addShutdownHook(new Thread(workplace::close, "bench-ends"));
     PeerSecurity tls =
         PeerSecurity.tls(TemporaryPki.create(workplace.subfolder("pki"), "source", "target"));
-    return new SavingsBench(quick, workplace, MeasuredMigrations.between(workplace, "tls", tls));
+    return new SavingsBench(
+        quick, workplace, tls, MeasuredMigrations.between(workplace, "tls", tls));
   }
 
   @Override
   public void run(Predicate<String> wanted, Results results)
       throws IOException, InterruptedException {
-    // The first migrations of a target agent find its code cold.
-    move(Workload.READ_MOSTLY, Cap.FAST, USUAL);
-    move(Workload.READ_MOSTLY, Cap.FAST, PLAIN);
-    for (Workload workload : Workload.values()) {
-      for (Cap cap : Cap.values()) {
-        String name = "%s, %s/s, ".formatted(workload.title, cap.rate);
-        if (Arrays.stream(Measure.values()).anyMatch(m -> wanted.test(name + m.title))) {
-          compare(name, workload, cap, wanted, results);
-        }
-      }
-    }
+    demoGuests(wanted, results);
+    databases(wanted, results);
     new CompressionFigures(quick, hosts).run(wanted, results);
   }
 
-  private void compare(
-      String name, Workload workload, Cap cap, Predicate<String> wanted, Results results)
+  private void demoGuests(Predicate<String> wanted, Results results)
       throws IOException, InterruptedException {
+    if (Arrays.stream(Workload.values()).noneMatch(work -> wantsAny(work.title, wanted))) {
+      return;
+    }
+    // The first migrations of a target agent find its code cold.
+    moveDemoGuest(Workload.READ_MOSTLY, LinkCap.FAST, USUAL);
+    moveDemoGuest(Workload.READ_MOSTLY, LinkCap.FAST, PLAIN);
+    for (Workload workload : Workload.values()) {
+      for (LinkCap cap : LinkCap.values()) {
+        compare(
+            workload.title, cap, how -> moveDemoGuest(workload, cap, how), wanted, results);
+      }
+    }
+  }
+
+  private void databases(Predicate<String> wanted, Results results)
+      throws IOException, InterruptedException {
+    for (Workload workload : Workload.values()) {
+      String title = "redis " + workload.title;
+      if (!wantsAny(title, wanted)) {
+        continue;
+      }
+      QemuKit kit;
+      try {
+        kit = QemuKit.prepareDatabase(workplace.folder());
+      } catch (QemuKit.MissingPackages missing) {
+        results.say("Left out is what is named redis: " + missing.getMessage());
+        return;
+      }
+      try (DatabaseGuest guest =
+          DatabaseGuest.boot(workplace, security, kit, workload.title, workload.readPercent)) {
+        guest.move(USUAL);
+        guest.move(PLAIN);
+        for (LinkCap cap : LinkCap.values()) {
+          compare(title, cap, how -> guest.move(with(cap, how)), wanted, results);
+        }
+        results.say("  %.0f operations/s meanwhile".formatted(guest.operationsPerSecond()));
+        guest.verify();
+      }
+    }
+  }
+
+  private static String name(String guest, LinkCap cap, Measure measure) {
+    return "%s, %s, %s".formatted(guest, cap.title(), measure.title);
+  }
+
+  private static boolean wantsAny(String guest, LinkCap cap, Predicate<String> wanted) {
+    return Arrays.stream(Measure.values()).anyMatch(m -> wanted.test(name(guest, cap, m)));
+  }
+
+  private static boolean wantsAny(String guest, Predicate<String> wanted) {
+    return Arrays.stream(LinkCap.values()).anyMatch(cap -> wantsAny(guest, cap, wanted));
+  }
+
+  private void compare(
+      String guest, LinkCap cap, Mover mover, Predicate<String> wanted, Results results)
+      throws IOException, InterruptedException {
+    if (!wantsAny(guest, cap, wanted)) {
+      return;
+    }
     Map<Measure, Series> usual = series();
     Map<Measure, Series> plain = series();
-    String deltas = "";
+    String sent = "";
+    String plainlySent = "";
+    // Uncapped they take little time, and scatter.
+    int runs = quick ? 1 : cap == LinkCap.NONE ? 5 : 3;
     for (int run = 0; run < runs; run++) {
-      add(plain, move(workload, cap, PLAIN));
-      JsonNode report = move(workload, cap, USUAL);
-      deltas = counts(report);
+      JsonNode report = mover.move(PLAIN);
+      plainlySent = counts(report);
+      add(plain, report);
+      report = mover.move(USUAL);
+      sent = counts(report);
       add(usual, report);
     }
+    List<Figure> figures = new ArrayList<>();
     for (Measure measure : Measure.values()) {
-      if (wanted.test(name + measure.title)) {
-        results.add(
+      String name = name(guest, cap, measure);
+      if (wanted.test(name)) {
+        figures.add(
             Figure.of(
-                name + measure.title,
+                name,
                 Objects.requireNonNull(usual.get(measure)),
                 measure.unit,
                 "plain pre-copy",
                 Objects.requireNonNull(plain.get(measure))));
       }
     }
-    results.say(deltas);
+    figures.forEach(figure -> results.addRow(row(figure), List.of(figure)));
+    results.say(sent);
+    results.say(plainlySent + ", plain pre-copy");
+  }
+
+  /** What is saved, for people. */
+  private static String row(Figure figure) {
+    return String.format(
+        Locale.ROOT,
+        "%-40s %9.1f -> %8.1f %-2s  %+6.1f %%  (median of %d)",
+        figure.name(),
+        figure.yardstickValue(),
+        figure.value(),
+        figure.unit(),
+        (figure.ratio() - 1) * 100,
+        figure.runs());
   }
 
   /** How the pages went. */
@@ -157,15 +225,20 @@ final class SavingsBench implements Benchmark {
         pages.path("delta").asLong());
   }
 
-  private JsonNode move(Workload workload, Cap cap, List<String> how)
+  private JsonNode moveDemoGuest(Workload workload, LinkCap cap, List<String> how)
       throws IOException, InterruptedException {
+    // What crosses a slow link in some seconds.
     DemoGuestSpec spec =
-        DemoGuestSpec.uniform("busy", cap.memory, workload.dirtyRate)
+        DemoGuestSpec.uniform("busy", cap == LinkCap.SLOW ? "96M" : "512M", workload.dirtyRate)
             .withPattern("hot-spot")
             .with("--write-bytes", "256");
-    List<String> options = new ArrayList<>(List.of("--bandwidth", cap.rate));
+    return hosts.move(hosts.start(spec), with(cap, how)).report();
+  }
+
+  private static List<String> with(LinkCap cap, List<String> how) {
+    List<String> options = new ArrayList<>(cap.options());
     options.addAll(how);
-    return hosts.move(hosts.start(spec), options).report();
+    return options;
   }
 
   private static Map<Measure, Series> series() {

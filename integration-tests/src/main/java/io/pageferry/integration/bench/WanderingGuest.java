@@ -107,6 +107,34 @@ final class WanderingGuest implements AutoCloseable {
    */
   Move byPageferry(TargetHost target, PeerSecurity security, List<String> options)
       throws IOException, InterruptedException {
+    Moved moved = moveByPageferry(target, security, options);
+    JsonNode report = moved.report();
+    JsonNode times = report.path("times");
+    Matcher held = HELD.matcher(moved.said());
+    return new Move(
+        times.path("totalMs").asDouble(),
+        times.path("preparationMs").asDouble() - times.path("precopyMs").asDouble(),
+        moved.downtimeMillis(),
+        report.path("bytes").path("wire").asDouble(),
+        held.find() ? OptionalDouble.of(Double.parseDouble(held.group(1))) : OptionalDouble.empty(),
+        report.path("faults").path("count").asLong());
+  }
+
+  /**
+   * The same for what the source agent reports.
+   *
+   * @throws IOException if it does not arrive
+   */
+  JsonNode reportedByPageferry(TargetHost target, PeerSecurity security, List<String> options)
+      throws IOException, InterruptedException {
+    return moveByPageferry(target, security, options).report();
+  }
+
+  /** What Pageferry says of a move, and for how long the guest was nowhere. */
+  private record Moved(JsonNode report, String said, double downtimeMillis) {}
+
+  private Moved moveByPageferry(TargetHost target, PeerSecurity security, List<String> options)
+      throws IOException, InterruptedException {
     settleDown();
     target.expect(spec());
     QemuGuest arriving = QemuGuest.expectedAt(target, spec());
@@ -118,18 +146,9 @@ final class WanderingGuest implements AutoCloseable {
           "a measured migration ended with exit code %d%n%s%n%s"
               .formatted(exit, departure.agent().state(), target.agent().state()));
     }
-    JsonNode report = departure.report();
-    JsonNode times = report.path("times");
-    Matcher held = HELD.matcher(departure.agent().transcript().text());
     // Agents and guest of one host share its folders, whoever moved the guest there.
     double downtime = arrived("Pageferry", SourceHost.create(workplace, target.name()), arriving);
-    return new Move(
-        times.path("totalMs").asDouble(),
-        times.path("preparationMs").asDouble() - times.path("precopyMs").asDouble(),
-        downtime,
-        report.path("bytes").path("wire").asDouble(),
-        held.find() ? OptionalDouble.of(Double.parseDouble(held.group(1))) : OptionalDouble.empty(),
-        report.path("faults").path("count").asLong());
+    return new Moved(departure.report(), departure.agent().transcript().text(), downtime);
   }
 
   private void settleDown() throws IOException, InterruptedException {
@@ -184,6 +203,11 @@ final class WanderingGuest implements AutoCloseable {
           "the guest found %d of its %d pages damaged after %d moves"
               .formatted(verification.faults(), verification.pages(), moves));
     }
+  }
+
+  /** Its last heartbeat; of a database, how many operations it did. */
+  Beat lastBeat() {
+    return Objects.requireNonNull(guest.console().lastBeat());
   }
 
   private QemuGuestSpec spec() {

@@ -24,25 +24,28 @@ import org.jspecify.annotations.Nullable;
  * process ends. What it found may be asked by any thread.
  */
 public final class GuestConsole implements AutoCloseable {
-  private static final Pattern READY = Pattern.compile("ready pages=(\\d+)");
+  private static final Pattern READY = Pattern.compile("ready (?:pages|records)=(\\d+)");
   private static final Pattern BEAT = Pattern.compile("beat (\\d+)");
   private static final Pattern VERIFIED =
-      Pattern.compile("verified pages=(\\d+) faults=(\\d+) writes=(\\d+)");
+      Pattern.compile(
+          "verified (?:pages|records)=(\\d+) faults=(\\d+) (?:writes|operations)=(\\d+)");
   private static final long RETRY_NANOS = 5_000_000;
 
   /**
    * A beat of the guest.
    *
-   * @param number counts up, also across a migration
+   * @param number counts up, also across a migration; of a database: how many operations it did
    * @param nanos when it arrived, by {@link System#nanoTime}
    */
   public record Beat(long number, long nanos) {}
 
   /**
-   * What the guest found when it checked each page that it has written.
+   * What the guest found when it checked each page that it has written, or each record of its
+   * database.
    *
+   * @param pages or records
    * @param faults that it ever found, on either host
-   * @param writes pages written since it began
+   * @param writes pages written since it began, or operations of the database
    */
   public record Verification(long pages, long faults, long writes) {}
 

@@ -7,7 +7,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A small Linux guest in QEMU as it is started on both hosts, without KVM, which not every machine
- * has. Its only program writes to its memory, checks it, and says so on the serial line.
+ * has. Its only program writes to its memory, checks it, and says so on the serial line; or it runs
+ * the distribution's Redis, works with it and checks what it answers.
  *
  * @param name its name
  * @param kit what it is made of
@@ -19,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param memoryOptions what is said of its memory besides what, where and how much
  * @param address where it is reached on a {@link GuestNetwork}, ADDRESS/PREFIX, or null for a guest
  *     without a network card
+ * @param database what it does instead of filling its memory by itself, or null
  * @param more further options of QEMU
  */
 public record QemuGuestSpec(
@@ -31,6 +33,7 @@ public record QemuGuestSpec(
     Backing backing,
     String memoryOptions,
     @Nullable String address,
+    @Nullable DatabaseLoad database,
     List<String> more)
     implements GuestSpec {
   /** The hardware address of its network card. */
@@ -86,6 +89,28 @@ public record QemuGuestSpec(
         Backing.FILE,
         "share=on",
         null,
+        null,
+        List.of());
+  }
+
+  /**
+   * A guest that can be moved and serves a database.
+   *
+   * @param kit as {@link QemuKit#prepareDatabase} makes it
+   */
+  public static QemuGuestSpec ofDatabase(
+      String name, QemuKit kit, int memoryMiB, DatabaseLoad load) {
+    return new QemuGuestSpec(
+        name,
+        kit,
+        memoryMiB,
+        new Content(0, 0, 0),
+        0,
+        "pc-i440fx-7.2",
+        Backing.FILE,
+        "share=on",
+        null,
+        load,
         List.of());
   }
 
@@ -101,6 +126,7 @@ public record QemuGuestSpec(
         backing,
         memoryOptions,
         address,
+        database,
         more);
   }
 
@@ -116,13 +142,24 @@ public record QemuGuestSpec(
         backing,
         memoryOptions,
         address,
+        database,
         more);
   }
 
   /** The same guest with memory of another kind. */
   public QemuGuestSpec withMemoryOptions(String other) {
     return new QemuGuestSpec(
-        name, kit, memoryMiB, content, pagesPerSecond, machine, backing, other, address, more);
+        name,
+        kit,
+        memoryMiB,
+        content,
+        pagesPerSecond,
+        machine,
+        backing,
+        other,
+        address,
+        database,
+        more);
   }
 
   /**
@@ -140,6 +177,7 @@ public record QemuGuestSpec(
         backing,
         memoryOptions,
         other,
+        database,
         more);
   }
 
@@ -155,6 +193,7 @@ public record QemuGuestSpec(
         backing,
         memoryOptions,
         address,
+        database,
         more);
   }
 
@@ -170,6 +209,7 @@ public record QemuGuestSpec(
         Backing.ANONYMOUS,
         "share=off",
         address,
+        database,
         more);
   }
 
@@ -185,6 +225,7 @@ public record QemuGuestSpec(
         backing,
         memoryOptions,
         address,
+        database,
         List.of(options));
   }
 
@@ -252,9 +293,11 @@ public record QemuGuestSpec(
   }
 
   private String kernelArguments() {
-    return "console=ttyS0 quiet loglevel=0 pageferry_working=%d pageferry_text=%d pageferry_noise=%d"
-            .formatted(content.working(), content.text(), content.noise())
-        + " pageferry_rate=%d".formatted(pagesPerSecond)
+    return "console=ttyS0 quiet loglevel=0 "
+        + (database == null
+            ? "pageferry_working=%d pageferry_text=%d pageferry_noise=%d pageferry_rate=%d"
+                .formatted(content.working(), content.text(), content.noise(), pagesPerSecond)
+            : database.kernelArguments())
         // With IPv6 it would say something of its own every now and then.
         + (address == null ? "" : " ipv6.disable=1 pageferry_address=" + address);
   }

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What a small Linux guest in QEMU is made of: QEMU, a kernel of the distribution, and an initramfs
- * whose only program is ours.
+ * whose first program is ours.
  *
  * @param program QEMU
  * @param kernel a kernel that QEMU boots
@@ -53,6 +53,28 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
    * @throws InterruptedException if this thread was interrupted
    */
   public static QemuKit prepare(Path folder) throws IOException, InterruptedException {
+    return prepare(folder.resolve("initramfs"), List.of(), List.of());
+  }
+
+  /**
+   * The same with an initramfs whose program runs the distribution's Redis and works with it: for a
+   * {@link QemuGuestSpec#ofDatabase guest with a database}.
+   *
+   * @param folder where to put it
+   * @throws MissingPackages if something has to be installed first
+   * @throws IOException if it cannot be built
+   * @throws InterruptedException if this thread was interrupted
+   */
+  public static QemuKit prepareDatabase(Path folder) throws IOException, InterruptedException {
+    return prepare(
+        folder.resolve("initramfs-database"), List.of("redis-server"), List.of("--database"));
+  }
+
+  /**
+   * @param servers packages whose program of the same name goes into the guest
+   */
+  private static QemuKit prepare(Path initramfs, List<String> servers, List<String> options)
+      throws IOException, InterruptedException {
     @Nullable String named = System.getenv(PROGRAM_VARIABLE);
     Optional<Path> program =
         named != null && !named.isEmpty() ? Optional.of(executable(named)) : onPath(PROGRAM);
@@ -70,11 +92,14 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
     if (onPath("cpio").isEmpty()) {
       missing.add("cpio");
     }
+    servers.stream().filter(server -> onPath(server).isEmpty()).forEach(missing::add);
     if (!missing.isEmpty()) {
       throw new MissingPackages(missing);
     }
-    Path initramfs = folder.resolve("initramfs");
-    SystemCommand.run(checkout().resolve(BUILD).toString(), initramfs.toString());
+    List<String> build = new ArrayList<>(List.of(checkout().resolve(BUILD).toString()));
+    build.addAll(options);
+    build.add(initramfs.toString());
+    SystemCommand.run(build.toArray(String[]::new));
     return new QemuKit(program.orElseThrow(), kernel.orElseThrow(), initramfs);
   }
 

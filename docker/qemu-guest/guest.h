@@ -1,0 +1,74 @@
+/* What the programs of the small Linux guests have in common: settings, time, numbers by a seed, and
+ * the console. */
+#ifndef PAGEFERRY_GUEST_H
+#define PAGEFERRY_GUEST_H
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A setting of the kernel's command line, which the kernel passes on as the environment. */
+static uint64_t setting(const char *name, uint64_t otherwise) {
+  const char *text = getenv(name);
+  return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* A number that looks random and is the same each time. */
+static uint64_t mixed(uint64_t value) {
+  value ^= value >> 30;
+  value *= 0xbf58476d1ce4e5b9u;
+  value ^= value >> 27;
+  value *= 0x94d049bb133111ebu;
+  return value ^ value >> 31;
+}
+
+/* The next of a sequence; its state must not be 0. */
+static uint64_t next(uint64_t *state) {
+  *state ^= *state << 13;
+  *state ^= *state >> 7;
+  *state ^= *state << 17;
+  return *state;
+}
+
+/* Whether somebody asked for a check of everything. */
+static int asked(void) {
+  static char line[64];
+  static size_t length;
+  char c;
+  while (read(STDIN_FILENO, &c, 1) == 1) {
+    if (c == '\n' || c == '\r') {
+      int verify = length == 6 && memcmp(line, "verify", 6) == 0;
+      length = 0;
+      if (verify) {
+        return 1;
+      }
+    } else if (length < sizeof line) {
+      line[length++] = c;
+    }
+  }
+  return 0;
+}
+
+static void prepare_console(void) {
+  struct termios console;
+  setvbuf(stdout, NULL, _IOLBF, 1024);
+  if (tcgetattr(STDIN_FILENO, &console) == 0) {
+    console.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
+    console.c_oflag &= ~(tcflag_t)OPOST;
+    tcsetattr(STDIN_FILENO, TCSANOW, &console);
+  }
+  fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
+}
+
+#endif
