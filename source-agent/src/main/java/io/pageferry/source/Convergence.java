@@ -24,6 +24,15 @@ final class Convergence implements RoundRule {
   /** Another round is worth sending within the limit while it leaves at most this share. */
   private static final double PAYS = 0.5;
 
+  /** A next round that takes this part of the last one is not much shorter. */
+  private static final double LASTS = 0.5;
+
+  /** The round in which pages can go as deltas that were sent again in the one before. */
+  private static final int FIRST_OF_DELTAS = 3;
+
+  /** Pages of a round that take less than this part of what they did in another go as deltas. */
+  private static final double SHORT = 0.5;
+
   /** Bytes over which the link's bandwidth is judged; less is mostly waiting for replies. */
   private static final long MEANINGFUL_BYTES = 4L << 20;
 
@@ -50,9 +59,27 @@ final class Convergence implements RoundRule {
    * @param pages sent in it
    * @param wireBytes what they took on the wire
    * @param nanos from its beginning to the target's acknowledgement
-   * @param dirtyPages what the guest has dirtied meanwhile and the next round would send
+   * @param dirtyPages what is left: what the guest has dirtied meanwhile, and what waited
+   * @param waitedPages what could have been sent in it and was not; see {@link SendOrder}
+   * @param calmPages of these, what the guest did not dirty meanwhile
    */
-  record Round(long pages, long wireBytes, long nanos, long dirtyPages) {}
+  record Round(
+      long pages, long wireBytes, long nanos, long dirtyPages, long waitedPages, long calmPages) {
+    /** A round in which nothing waited. */
+    Round(long pages, long wireBytes, long nanos, long dirtyPages) {
+      this(pages, wireBytes, nanos, dirtyPages, 0, 0);
+    }
+
+    /** The pages it was about, whether they were sent or not. */
+    long concerned() {
+      return pages + waitedPages;
+    }
+
+    /** What would be left had all of them been sent. */
+    long lasting() {
+      return dirtyPages - calmPages;
+    }
+  }
 
   enum Verdict {
     NEXT_ROUND,
@@ -73,8 +100,11 @@ final class Convergence implements RoundRule {
   private int fruitless;
   private long wireBytes;
   private long bestLeft = Long.MAX_VALUE;
+  private long lastNanos;
+  private long lastLeft;
   private double bytesPerNano;
   private double bytesPerPage = 4096;
+  private double mostBytesPerPage;
 
   Convergence(Limits limits) {
     this.limits = limits;
@@ -94,12 +124,17 @@ final class Convergence implements RoundRule {
     wireBytes += round.wireBytes();
     learn(round);
     long left = round.dirtyPages();
-    boolean shrinks = left < bestLeft * SHRINKS;
-    boolean halves = left <= round.pages() * PAYS;
+    boolean shrinks = round.lasting() < bestLeft * SHRINKS;
+    boolean halves = round.lasting() <= round.concerned() * PAYS;
     fruitless = shrinks ? 0 : fruitless + 1;
-    bestLeft = Math.min(bestLeft, left);
+    bestLeft = Math.min(bestLeft, round.lasting());
+    lastNanos = round.nanos();
+    lastLeft = left;
 
-    long expected = fixedCostNanos + (long) (left * bytesPerPage / Math.max(bytesPerNano, 1e-9));
+    long expected =
+        fixedCostNanos
+            + nanosFor(left - round.waitedPages(), bytesPerPage)
+            + nanosFor(round.waitedPages(), wholeBytesPerPage());
     boolean fits = expected <= limits.downtimeNanos();
     boolean fewLeft = left <= limits.dirtyThreshold();
     boolean inVain = fixedCostNanos >= limits.downtimeNanos();
@@ -129,6 +164,32 @@ final class Convergence implements RoundRule {
     return new Decision(Verdict.NEXT_ROUND, "another round pays", expected);
   }
 
+  private long nanosFor(long pages, double bytes) {
+    return (long) (pages * bytes / Math.max(bytesPerNano, 1e-9));
+  }
+
+  /** Of a page whose difference from what the target has is not short any more. */
+  private double wholeBytesPerPage() {
+    return Math.max(bytesPerPage, mostBytesPerPage);
+  }
+
+  /**
+   * As many as the downtime limit has room for, because they are sent in the pause. None where
+   * rounds become short so fast that a page which was written in each of the last two may well not
+   * be written in the next: sending it there shortens the pause. And none where differences are
+   * short: sending them costs little, and what waits differs more and more.
+   */
+  @Override
+  public long mayWait(long fixedCostNanos) {
+    if (rounds < FIRST_OF_DELTAS
+        || nanosFor(lastLeft, bytesPerPage) < lastNanos * LASTS
+        || bytesPerPage < wholeBytesPerPage() * SHORT) {
+      return 0;
+    }
+    long nanos = Math.max(0, limits.downtimeNanos() - fixedCostNanos);
+    return (long) (nanos * bytesPerNano / wholeBytesPerPage());
+  }
+
   /**
    * Bandwidth is a matter of the link and learnt from what keeps it busy; bytes a page are one of
    * what is sent, and pages that are sent again take fewer of them than those of the first round.
@@ -139,6 +200,7 @@ final class Convergence implements RoundRule {
     }
     if (round.pages() >= MEANINGFUL_PAGES) {
       bytesPerPage = (double) round.wireBytes() / round.pages();
+      mostBytesPerPage = Math.max(mostBytesPerPage, bytesPerPage);
     }
   }
 

@@ -51,6 +51,37 @@ final class DirtyPages {
     return count;
   }
 
+  /** Clears all marks. */
+  void clear() {
+    for (long[] bits : words) {
+      Arrays.fill(bits, 0);
+    }
+    count = 0;
+  }
+
+  /**
+   * Moves marks to {@code to}, but not those of pages that both of the others have marked too; of
+   * those the first {@code mayStay} stay here. All are of the same regions.
+   */
+  void moveTo(DirtyPages to, DirtyPages one, DirtyPages other, long mayStay) {
+    long stayed = 0;
+    for (int region = 0; region < words.length; region++) {
+      for (int word = 0; word < words[region].length; word++) {
+        long marked = words[region][word];
+        long stay = marked & one.words[region][word] & other.words[region][word];
+        while (stayed + Long.bitCount(stay) > mayStay) {
+          stay &= ~Long.highestOneBit(stay);
+        }
+        stayed += Long.bitCount(stay);
+        long moved = marked & ~stay;
+        to.count += Long.bitCount(moved & ~to.words[region][word]);
+        to.words[region][word] |= moved;
+        words[region][word] = stay;
+      }
+    }
+    count = stayed;
+  }
+
   /** Reports every marked page as runs in ascending order and clears the marks. */
   void drainTo(PageRunConsumer consumer) throws IOException {
     for (int region = 0; region < words.length; region++) {

@@ -40,11 +40,11 @@ final class HybridRounds implements RoundRule {
     if (pagesPerNano == 0) {
       pagesPerNano = Math.max(1e-12, (double) round.pages() / Math.max(1, round.nanos()));
     }
-    long left = round.dirtyPages();
-    if (left / pagesPerNano <= SOON_NANOS) {
+    long left = round.lasting();
+    if (round.dirtyPages() / pagesPerNano <= SOON_NANOS) {
       return decision(Verdict.SWITCH_OVER, "what is left is sent in no time", fixedCostNanos);
     }
-    if (left >= round.pages() * PAYS) {
+    if (left >= round.concerned() * PAYS) {
       return decision(Verdict.SWITCH_OVER, "another round would not pay", fixedCostNanos);
     }
     if (rounds >= maxRounds) {
@@ -54,6 +54,12 @@ final class HybridRounds implements RoundRule {
           fixedCostNanos);
     }
     return decision(Verdict.NEXT_ROUND, "another round pays", fixedCostNanos);
+  }
+
+  /** What waits is missing on the other side, as is whatever else is left. */
+  @Override
+  public long mayWait(long fixedCostNanos) {
+    return Long.MAX_VALUE;
   }
 
   private static Decision decision(Verdict verdict, String reason, long expected) {

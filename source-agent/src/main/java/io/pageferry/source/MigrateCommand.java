@@ -152,6 +152,16 @@ final class MigrateCommand implements Callable<ExitCode> {
   private long dirtyThreshold;
 
   @Option(
+      names = "--hold-back",
+      paramLabel = "HOW",
+      defaultValue = "auto",
+      description =
+          "auto: pages that the guest keeps writing wait for a later round or the end, where neither"
+              + " rounds nor deltas become short and the downtime limit has room for them; off: each"
+              + " round sends whatever was written (default: ${DEFAULT-VALUE}).")
+  private HoldBack holdBack = HoldBack.AUTO;
+
+  @Option(
       names = "--zero",
       paramLabel = "HOW",
       defaultValue = "auto",
@@ -250,6 +260,12 @@ final class MigrateCommand implements Callable<ExitCode> {
       throw new TypeConversionException(
           "'" + text + "' is none of precopy, postcopy, hybrid and stop-and-copy");
     }
+  }
+
+  /** Whether pages that the guest keeps writing wait. */
+  enum HoldBack {
+    AUTO,
+    OFF
   }
 
   /** Whether pages of zeros are only named. */
@@ -353,6 +369,7 @@ final class MigrateCommand implements Callable<ExitCode> {
         maxRounds,
         maxSent,
         dirtyThreshold,
+        holdBack == HoldBack.AUTO,
         zero == Zero.AUTO,
         compress,
         deltaCache(),

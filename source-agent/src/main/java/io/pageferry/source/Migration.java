@@ -362,7 +362,15 @@ final class Migration {
     DirtyPages dirty = new DirtyPages(guest.regionPages());
     PreCopy.Result result =
         new PreCopy(
-                guest, tracker, course.rounds(), roundRule(guest), onStall, wish, journal, progress)
+                guest,
+                tracker,
+                course.rounds(),
+                roundRule(guest),
+                onStall,
+                settings.holdBack(),
+                wish,
+                journal,
+                progress)
             .run(fixedCostNanos, dirty);
     SwitchedBy early =
         settings.mode() == MigrationMode.HYBRID && result.switchedBy() == null

@@ -34,6 +34,7 @@ final class MigrationJournal {
   private long sentPages;
   private long pushedPages;
   private long faultedPages;
+  private long heldBackPages;
   private long allThereAt;
   private boolean verified;
   private Parts parts = Parts.NONE;
@@ -80,12 +81,22 @@ final class MigrationJournal {
     precopyBegin = System.nanoTime();
   }
 
-  void round(RoundSender.Sent sent, long dirtied) {
+  /**
+   * @param dirtied pages that the guest wrote meanwhile
+   * @param waited pages that were left for later because the guest keeps writing them
+   */
+  void round(RoundSender.Sent sent, long dirtied, long waited) {
+    heldBackPages += waited;
     tally.add(sent.tally());
     sentPages += sent.pages();
     rounds.add(
         new MigrationReport.Round(
-            sent.round(), sent.pages(), sent.tally().wireBytes(), millis(sent.nanos()), dirtied));
+            sent.round(),
+            sent.pages(),
+            sent.tally().wireBytes(),
+            millis(sent.nanos()),
+            dirtied,
+            waited));
   }
 
   /**
@@ -100,7 +111,7 @@ final class MigrationJournal {
     PageTally both = new PageTally();
     both.add(pushed);
     both.add(faulted);
-    round(new RoundSender.Sent(round, both.pages(), both, nanos), 0);
+    round(new RoundSender.Sent(round, both.pages(), both, nanos), 0, 0);
   }
 
   void switchedBy(SwitchedBy reason) {
@@ -215,7 +226,8 @@ final class MigrationJournal {
             0,
             Math.max(0, sentPages - memoryBytes / 4096),
             faultedPages,
-            pushedPages),
+            pushedPages,
+            heldBackPages),
         new MigrationReport.Bytes(tally.wireBytes(), sentPages * 4096),
         new MigrationReport.DeltaCache(
             deltaCacheBytes, tally.deltaHits(), tally.deltaMisses(), tally.deltaOverflows()),

@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param maxRounds rounds while the guest runs
  * @param maxSentRatio bytes on the wire as a multiple of the guest's memory
  * @param dirtyThreshold pages; so few left mean that another round gains nothing
+ * @param holdBack whether pages that the guest keeps writing wait for a later round or the end
  * @param zeroRuns whether pages of zeros are only named
  * @param compress how pages are packed
  * @param deltaCache bytes kept of pages that are sent again, so that they may go as deltas; 0 for
@@ -48,6 +49,7 @@ record MigrationSettings(
     int maxRounds,
     double maxSentRatio,
     long dirtyThreshold,
+    boolean holdBack,
     boolean zeroRuns,
     Compression compress,
     long deltaCache,

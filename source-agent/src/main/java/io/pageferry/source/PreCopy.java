@@ -28,16 +28,21 @@ final class PreCopy {
   private final RoundSender rounds;
   private final RoundRule rule;
   private final OnStall onStall;
+  private final boolean holdBack;
   private final SwitchWish wish;
   private final MigrationJournal journal;
   private final MigrationProgress progress;
 
+  /**
+   * @param holdBack whether pages that the guest keeps writing wait for a later round or the end
+   */
   PreCopy(
       SourceGuest guest,
       DirtyTracker tracker,
       RoundSender rounds,
       RoundRule rule,
       OnStall onStall,
+      boolean holdBack,
       SwitchWish wish,
       MigrationJournal journal,
       MigrationProgress progress) {
@@ -46,6 +51,7 @@ final class PreCopy {
     this.rounds = rounds;
     this.rule = rule;
     this.onStall = onStall;
+    this.holdBack = holdBack;
     this.wish = wish;
     this.journal = journal;
     this.progress = progress;
@@ -70,24 +76,32 @@ final class PreCopy {
    */
   Result run(long fixedCostNanos, DirtyPages dirty)
       throws IOException, InterruptedException, CommandFailure {
+    SendOrder order = new SendOrder(guest.regionPages(), dirty);
     RoundWork work = rounds.everything(guest.image());
     for (int round = 1; ; round++) {
       RoundSender.Sent sent = rounds.send(round, work, false, wish::wished, dirty::mark);
-      tracker.collect(dirty::mark);
-      journal.round(sent, dirty.count());
+      tracker.collect(order::written);
+      long dirtied = dirty.count() - order.calm();
+      journal.round(sent, dirtied, order.waited());
       progress.roundEnded(dirty.count(), sent.nanos());
       Decision decision =
           rule.after(
               new Convergence.Round(
-                  sent.pages(), sent.tally().wireBytes(), sent.nanos(), dirty.count()),
+                  sent.pages(),
+                  sent.tally().wireBytes(),
+                  sent.nanos(),
+                  dirty.count(),
+                  order.waited(),
+                  order.calm()),
               fixedCostNanos);
       STORY.info(
-          "Round {}: {} pages, {} MB on the wire in {} ms; {} pages dirtied meanwhile.",
+          "Round {}: {} pages, {} MB on the wire in {} ms{}; {} pages dirtied meanwhile.",
           round,
           sent.pages(),
           "%.1f".formatted(sent.tally().wireBytes() / 1e6),
           "%.1f".formatted(sent.nanos() / 1e6),
-          dirty.count());
+          order.waited() == 0 ? "" : ", %d held back".formatted(order.waited()),
+          dirtied);
       if (wish.wished()) {
         journal.stopReason("the user asked for post-copy");
         STORY.info("Switching to post-copy, as asked for; {} pages will follow.", dirty.count());
@@ -96,7 +110,7 @@ final class PreCopy {
       if (decision.verdict() != Verdict.NEXT_ROUND) {
         return new Result(round, settle(decision));
       }
-      work = rounds.of(dirty);
+      work = rounds.of(order.next(holdBack ? rule.mayWait(fixedCostNanos) : 0));
     }
   }
 

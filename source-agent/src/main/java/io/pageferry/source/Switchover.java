@@ -109,7 +109,7 @@ final class Switchover {
     try (saving) {
       saving.begin();
       RoundSender.Sent last = rounds.send(round, remainder.collect(), true);
-      journal.round(last, 0);
+      journal.round(last, 0, 0);
       landed = System.nanoTime();
       sendDeviceState(link, saving.await());
       saved = System.nanoTime();

@@ -128,4 +128,62 @@ class ConvergenceTest {
     assertThat(convergence.bandwidth()).isBetween(900_000_000L, 1_100_000_000L);
     assertThat(decision.expectedDowntimeNanos()).isBetween(FIXED + wire / 3, FIXED + wire);
   }
+
+  @Test
+  void asManyMayWaitAsFitThePauseWhereRoundsDoNotBecomeShort() {
+    Convergence convergence = new Convergence(LIMITS);
+    convergence.after(round(PAGES, 70_000), FIXED);
+    convergence.after(round(70_000, 69_000), FIXED);
+    assertThat(convergence.mayWait(FIXED)).as("deltas are not known yet").isZero();
+    convergence.after(round(69_000, 68_900), FIXED);
+    // 290 ms at 1 GB/s.
+    assertThat(convergence.mayWait(FIXED)).isBetween(70_000L, 71_000L);
+    assertThat(convergence.mayWait(LIMITS.downtimeNanos() + 1)).isZero();
+
+    convergence.after(round(68_900, 30_000), FIXED);
+    assertThat(convergence.mayWait(FIXED)).isZero();
+  }
+
+  @Test
+  void nothingWaitsWhereDifferencesAreShort() {
+    Convergence convergence = new Convergence(LIMITS);
+    convergence.after(round(PAGES, 70_000), FIXED);
+    convergence.after(round(70_000, 70_000), FIXED);
+    convergence.after(new Round(70_000, 70_000 * 400, 70_000 * 400, 69_000), FIXED);
+    assertThat(convergence.mayWait(FIXED)).isZero();
+  }
+
+  @Test
+  void whatWaitsIsExpectedToGoWhole() {
+    Convergence waiting = new Convergence(LIMITS);
+    Convergence usual = new Convergence(LIMITS);
+    long whole = TimeUnit.MICROSECONDS.toNanos(4096);
+    waiting.after(round(PAGES, 70_000), FIXED);
+    usual.after(round(PAGES, 70_000), FIXED);
+    long expected =
+        waiting
+            .after(new Round(5000, 5000 * 400, 5000 * 400, 3000, 1000, 0), FIXED)
+            .expectedDowntimeNanos();
+    assertThat(expected).isEqualTo(FIXED + 2000 * 400 + whole);
+    assertThat(expected)
+        .isGreaterThan(
+            usual
+                .after(new Round(5000, 5000 * 400, 5000 * 400, 3000), FIXED)
+                .expectedDowntimeNanos());
+  }
+
+  @Test
+  void whatWaitedInVainIsAReasonForAnotherRound() {
+    Convergence convergence = new Convergence(LIMITS);
+    convergence.after(round(PAGES, 90_000), FIXED);
+    convergence.after(round(90_000, 80_000), FIXED);
+    // Fits the pause, and nine of ten would not be there had they been sent.
+    assertThat(
+            convergence
+                .after(
+                    new Round(20_000, 20_000 * 4096L, 20_000 * 4096L, 60_000, 60_000, 54_000),
+                    FIXED)
+                .verdict())
+        .isEqualTo(Verdict.NEXT_ROUND);
+  }
 }

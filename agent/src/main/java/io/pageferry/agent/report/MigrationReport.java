@@ -131,6 +131,7 @@ public record MigrationReport(
    * @param resent of these, those sent before
    * @param faulted sent by post-copy because the guest waited for them
    * @param pushed sent by post-copy without having been asked for
+   * @param heldBack left for later by a round because the guest keeps writing them, over all rounds
    */
   public record Pages(
       long total,
@@ -143,7 +144,8 @@ public record MigrationReport(
       long known,
       long resent,
       long faulted,
-      long pushed) {}
+      long pushed,
+      long heldBack) {}
 
   /**
    * Amounts.
@@ -169,8 +171,10 @@ public record MigrationReport(
    * One round.
    *
    * @param dirtiedPages pages the guest wrote while this round ran
+   * @param heldBackPages pages that this round left for later because the guest keeps writing them
    */
-  public record Round(int round, long pages, long wireBytes, double ms, long dirtiedPages) {}
+  public record Round(
+      int round, long pages, long wireBytes, double ms, long dirtiedPages, long heldBackPages) {}
 
   /**
    * Post-copy's page faults; all 0 without any. A latency is the time from reading the fault to the

@@ -19,12 +19,15 @@ public final class ReportSummary {
     lines.add(
         String.format(
             Locale.ROOT,
-            "  moved      %,d pages in %d %s, %s on the wire (%s)",
+            "  moved      %,d pages in %d %s, %s on the wire (%s)%s",
             pages.sent(),
             report.rounds().size(),
             report.rounds().size() == 1 ? "round" : "rounds",
             ByteSize.format(report.bytes().wire()),
-            encodings(pages)));
+            encodings(pages),
+            pages.heldBack() == 0
+                ? ""
+                : String.format(Locale.ROOT, ", %,d held back", pages.heldBack())));
     Double downtime = report.times().downtimeMs();
     MigrationReport.DowntimeParts parts = report.downtimeParts();
     if (downtime != null && parts != null) {

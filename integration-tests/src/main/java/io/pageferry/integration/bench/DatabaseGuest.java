@@ -21,7 +21,7 @@ final class DatabaseGuest implements AutoCloseable {
   /** With kernel, Redis and what it needs besides the records, this fills most of the memory. */
   private static final int RECORDS = 150_000;
 
-  private static final int OPERATIONS_PER_SECOND = 1000;
+  private static final int OPERATIONS_PER_SECOND = 4000;
   private static final long SEED = 1;
 
   private final WanderingGuest guest;

@@ -19,16 +19,26 @@ import java.util.function.Predicate;
 /**
  * What is not sent: traffic, total time and downtime as the agents move a guest by default, against
  * a plain pre-copy of the same guest in the same run, in which every page goes as it is, those of
- * zeros too. Both may pause the guest for as long as the last round takes, so that a guest that
- * writes faster than the link carries shows in the downtime and does not become a post-copy. First
- * with the demo guest, then with a Linux guest that serves a database; then compression by itself
- * ({@link CompressionFigures}).
+ * zeros too, and as soon as it was written. Both may pause the guest for as long as the last round
+ * takes, so that a guest that writes faster than the link carries shows in the downtime and does
+ * not become a post-copy. First with the demo guest, then with a Linux guest that serves a
+ * database; then compression by itself ({@link CompressionFigures}).
  */
 final class SavingsBench implements Benchmark {
   private static final double MEGA = 1e6;
   private static final List<String> USUAL = List.of("--on-stall", "pause");
   private static final List<String> PLAIN =
-      List.of("--on-stall", "pause", "--zero", "off", "--compress", "off", "--delta", "off");
+      List.of(
+          "--on-stall",
+          "pause",
+          "--zero",
+          "off",
+          "--compress",
+          "off",
+          "--delta",
+          "off",
+          "--hold-back",
+          "off");
 
   /** What a guest does: the demo guest by its options, a database by its share of reads. */
   private enum Workload {
@@ -114,8 +124,7 @@ final class SavingsBench implements Benchmark {
     moveDemoGuest(Workload.READ_MOSTLY, LinkCap.FAST, PLAIN);
     for (Workload workload : Workload.values()) {
       for (LinkCap cap : LinkCap.values()) {
-        compare(
-            workload.title, cap, how -> moveDemoGuest(workload, cap, how), wanted, results);
+        compare(workload.title, cap, how -> moveDemoGuest(workload, cap, how), wanted, results);
       }
     }
   }
