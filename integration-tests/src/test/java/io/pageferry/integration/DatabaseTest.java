@@ -12,13 +12,13 @@ import io.pageferry.integration.process.QemuKit;
 import io.pageferry.integration.process.RunningProcess.Terminal;
 import io.pageferry.integration.process.SourceHost;
 import io.pageferry.integration.process.TargetHost;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
-import org.opentest4j.TestAbortedException;
 
 /**
  * The distribution's Redis in a Linux guest, worked with while it moves: each answer is what was
@@ -31,21 +31,10 @@ final class DatabaseTest {
   private static final int RECORDS = 10_000;
   private static final Duration LIMIT = Duration.ofMinutes(2);
 
-  private static QemuKit kit(Hosts hosts) throws Exception {
-    try {
-      return QemuKit.prepareDatabase(hosts.workplace().subfolder("database"));
-    } catch (QemuKit.MissingPackages missing) {
-      if (System.getenv("PAGEFERRY_ALL_TESTS") != null) {
-        throw missing;
-      }
-      System.out.println("The test with Redis is left out: " + missing.getMessage());
-      throw new TestAbortedException(missing.getMessage());
-    }
-  }
-
   @Test
   void movesWhileItServes(Hosts hosts) throws Exception {
-    QemuKit kit = kit(hosts);
+    Path folder = hosts.workplace().subfolder("database");
+    QemuKit kit = QemuTest.orLeftOut(() -> QemuKit.prepareDatabase(folder));
     SourceHost source = hosts.source();
     TargetHost target = hosts.target();
     QemuGuestSpec spec =

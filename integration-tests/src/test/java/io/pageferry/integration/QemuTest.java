@@ -56,10 +56,19 @@ final class QemuTest {
     kit = kit(hosts.workplace().subfolder("qemu"));
   }
 
-  /** A machine without QEMU runs the other tests; where all have to run, that is an error. */
   static QemuKit kit(Path folder) throws Exception {
+    return orLeftOut(() -> QemuKit.prepare(folder));
+  }
+
+  /** What a guest is made of. */
+  interface Preparation {
+    QemuKit prepare() throws Exception;
+  }
+
+  /** A machine without QEMU runs the other tests; where all have to run, that is an error. */
+  static QemuKit orLeftOut(Preparation preparation) throws Exception {
     try {
-      return QemuKit.prepare(folder);
+      return preparation.prepare();
     } catch (QemuKit.MissingPackages missing) {
       if (System.getenv("PAGEFERRY_ALL_TESTS") != null) {
         throw missing;

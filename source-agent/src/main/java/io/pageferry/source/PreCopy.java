@@ -77,13 +77,14 @@ final class PreCopy {
   Result run(long fixedCostNanos, DirtyPages dirty)
       throws IOException, InterruptedException, CommandFailure {
     SendOrder order = new SendOrder(guest.regionPages(), dirty);
+    boolean mayWait = holdBack && tracker.tellsRewrites();
     RoundWork work = rounds.everything(guest.image());
     for (int round = 1; ; round++) {
       RoundSender.Sent sent = rounds.send(round, work, false, wish::wished, dirty::mark);
       tracker.collect(order::written);
       long dirtied = dirty.count() - order.calm();
       journal.round(sent, dirtied, order.waited());
-      progress.roundEnded(dirty.count(), sent.nanos());
+      progress.roundEnded(dirtied, sent.nanos());
       Decision decision =
           rule.after(
               new Convergence.Round(
@@ -110,7 +111,7 @@ final class PreCopy {
       if (decision.verdict() != Verdict.NEXT_ROUND) {
         return new Result(round, settle(decision));
       }
-      work = rounds.of(order.next(holdBack ? rule.mayWait(fixedCostNanos) : 0));
+      work = rounds.of(order.next(mayWait ? rule.mayWait(fixedCostNanos) : 0));
     }
   }
 

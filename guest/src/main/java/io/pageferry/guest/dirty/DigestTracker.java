@@ -61,6 +61,12 @@ public final class DigestTracker implements DirtyTracker {
     return "digest";
   }
 
+  /** What was not sent differs from what was. */
+  @Override
+  public boolean tellsRewrites() {
+    return false;
+  }
+
   /** Nothing has to be armed: whatever was sent is what the next collection compares with. */
   @Override
   public void arm() {

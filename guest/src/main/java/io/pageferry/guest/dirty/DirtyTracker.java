@@ -35,6 +35,12 @@ public interface DirtyTracker extends AutoCloseable {
   long collect(PageRunConsumer dirty) throws IOException;
 
   /**
+   * Whether a page that was reported and is not sent is reported again only if it was written
+   * again.
+   */
+  boolean tellsRewrites();
+
+  /**
    * Counts the pages that {@link #collect} would report, without clearing anything.
    *
    * @return pages, or -1 where counting costs as much as collecting

@@ -75,6 +75,11 @@ public final class WriteProtectTracker implements DirtyTracker {
   }
 
   @Override
+  public boolean tellsRewrites() {
+    return true;
+  }
+
+  @Override
   public void arm() throws IOException {
     try {
       for (MappedPiece piece : pieces) {
