@@ -170,7 +170,7 @@ final class ReadmeTest {
           .isEqualTo(RECOVERABLE);
       assertThat(migration.transcript().text())
           .contains("pageferry: the target is lost (", "continue with 'pageferry source recover");
-      assertThat(a.run(drill.get(2).group(2))).contains("SERVING");
+      assertThat(a.run(drill.get(2).group(2))).contains("paused", "SERVING");
       assertThat(drill.get(3).group()).contains("on B");
       assertThat(b.run(drill.get(3).group(2))).contains("paused, source lost", "to come");
       a.run(drill.get(4).group(2));

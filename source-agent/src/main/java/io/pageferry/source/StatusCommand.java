@@ -9,6 +9,7 @@ import io.pageferry.agent.ledger.LedgerEntry;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerListing;
 import io.pageferry.agent.ledger.LedgerSide;
+import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.local.ControlClient;
 import io.pageferry.agent.local.ControlReply;
@@ -75,9 +76,10 @@ final class StatusCommand implements Callable<ExitCode> {
     for (LedgerEntry entry : listing.entries()) {
       if (!entry.held() && !entry.settled()) {
         System.out.printf(
-            "%s  guest %s  its agent ended as %s at %s: '%s'%n",
+            "%s  guest %s  %s; its agent ended as %s at %s: continue with '%s'%n",
             entry.migration(),
             entry.fields().guest(),
+            guestState(entry.state()),
             entry.state(),
             entry.since(),
             RecoverCommand.of(entry.migration(), state.directory()));
@@ -89,5 +91,16 @@ final class StatusCommand implements Callable<ExitCode> {
       shown++;
     }
     return shown;
+  }
+
+  /** What the ledger lets one say of the guest, whose agent said nothing more. */
+  private static String guestState(LedgerState state) {
+    return switch (state) {
+      case PLANNED, STREAMING -> "running here";
+      case PAUSED, RECLAIMED -> "here, perhaps paused";
+      case HANDED_OVER -> "paused: only the target knows whose it is";
+      case SERVING -> "paused: on the target it waits for pages that are only here";
+      default -> "settled";
+    };
   }
 }
