@@ -22,6 +22,8 @@ import io.pageferry.protocol.message.PageRequest;
 import io.pageferry.protocol.message.PageSpan;
 import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.Prepared;
+import io.pageferry.protocol.message.Recall;
+import io.pageferry.protocol.message.Recalled;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.protocol.message.Resume;
 import io.pageferry.protocol.message.Resumed;
@@ -52,15 +54,31 @@ final class ConversationScripts {
 
   private ConversationScripts() {}
 
-  /** By pre-copy; by pre-copy that ends in post-copy; and a post-copy taken up again. */
+  /**
+   * By pre-copy, also to a target that has something; by pre-copy that ends in post-copy; and a
+   * post-copy taken up again.
+   */
   static List<byte[]> whole() {
-    return List.of(precopy(), postcopy(), resumed());
+    return List.of(precopy(), warm(), postcopy(), resumed());
   }
 
   private static byte[] precopy() {
     ConversationScripts script = new ConversationScripts().greet().offer();
     script.source(new RoundBegin(1, true, 3)).pages(0, 1).end(0, 1);
     script.target(new RoundLanded(1, 3)).source(new DeviceState(0, true, new byte[3]));
+    script.source(new DigestValue(1, 2, false)).target(new Prepared(true, 1, 2));
+    return script.start().source(new Goodbye()).bytes();
+  }
+
+  private static byte[] warm() {
+    ConversationScripts script = new ConversationScripts().greet().offer();
+    script.source(new Recall(new byte[Recall.SALT_BYTES]));
+    script.target(new Recalled(0, false, 1, new byte[2 * Recalled.DIGEST_BYTES]));
+    script.source(new RoundBegin(1, false, 3)).pages(0, 1);
+    script.target(new Recalled(0, true, 5, new byte[Recalled.DIGEST_BYTES])).end(0, 1);
+    script.target(new RoundLanded(1, 3));
+    script.source(new RoundBegin(2, true, 3)).pages(0, 2).end(0, 2);
+    script.target(new RoundLanded(2, 3)).source(new DeviceState(0, true, new byte[3]));
     script.source(new DigestValue(1, 2, false)).target(new Prepared(true, 1, 2));
     return script.start().source(new Goodbye()).bytes();
   }

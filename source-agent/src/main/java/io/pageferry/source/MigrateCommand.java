@@ -2,6 +2,7 @@ package io.pageferry.source;
 
 import io.pageferry.agent.cli.AddressConverter;
 import io.pageferry.agent.cli.CommandFailure;
+import io.pageferry.agent.cli.CopyOptions;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LogOutput;
 import io.pageferry.agent.cli.LoggingOptions;
@@ -198,6 +199,16 @@ final class MigrateCommand implements Callable<ExitCode> {
   private @Nullable Long deltaCache;
 
   @Option(
+      names = "--warm",
+      paramLabel = "HOW",
+      defaultValue = "auto",
+      description =
+          "auto: where the link is slow enough for that to pay the target is asked what it still has"
+              + " of this guest from an earlier time, and only what differs is sent; on: in any case;"
+              + " off (default: ${DEFAULT-VALUE}).")
+  private Warm warm = Warm.AUTO;
+
+  @Option(
       names = "--tracking",
       paramLabel = "HOW",
       defaultValue = "auto",
@@ -245,6 +256,7 @@ final class MigrateCommand implements Callable<ExitCode> {
   private @Nullable InetSocketAddress metrics;
 
   @Mixin private StateOptions state = new StateOptions();
+  @Mixin private CopyOptions copies = new CopyOptions();
   @Mixin private TlsOptions tls = new TlsOptions();
   @Mixin private LoggingOptions logging = new LoggingOptions();
 
@@ -373,6 +385,8 @@ final class MigrateCommand implements Callable<ExitCode> {
         zero == Zero.AUTO,
         compress,
         deltaCache(),
+        warm,
+        copies.limits(),
         tracking,
         verify == Verify.FULL,
         settleFor,

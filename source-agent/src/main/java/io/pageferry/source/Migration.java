@@ -280,9 +280,17 @@ final class Migration {
     long fixed = cost.estimateNanos(accepted.startCostMicros(), link.roundTripNanos(), ledgerNanos);
 
     Pacer pacer = new Pacer(settings.bandwidth());
+    WarmStart warm = warmStart(guest, link);
     try (RoundSender rounds =
         new RoundSender(
-            link, guest.image(), guest::gone, sent, pacer, encodings(guest, link), progress)) {
+            link,
+            guest.image(),
+            guest::gone,
+            sent,
+            pacer,
+            encodings(guest, link, warm),
+            warm,
+            progress)) {
       Course course =
           new Course(
               guest,
@@ -306,19 +314,36 @@ final class Migration {
   }
 
   /** What the user wants and the target can do. */
-  private PageEncodings encodings(SourceGuest guest, TargetLink link) {
+  private PageEncodings encodings(SourceGuest guest, TargetLink link, @Nullable WarmStart warm) {
     return new PageEncodings(
         settings.zeroRuns() && link.has(Capabilities.ZERO_RUNS),
         settings.compress().codecs(link),
-        bases(guest, link));
+        bases(guest, link),
+        warm == null ? null : warm.pages());
+  }
+
+  /**
+   * For a guest whose memory is sent in rounds while it runs; null if the target is not asked. One
+   * that stands still meanwhile is not kept waiting for an answer.
+   */
+  private @Nullable WarmStart warmStart(SourceGuest guest, TargetLink link) {
+    return rounds() && settings.warm() != Warm.OFF && link.has(Capabilities.KNOWN)
+        ? new WarmStart(
+            settings.warm(),
+            link,
+            ImageReread.layout(guest.image().regions()),
+            settings.bandwidth())
+        : null;
+  }
+
+  private boolean rounds() {
+    return settings.mode() == MigrationMode.PRECOPY || settings.mode() == MigrationMode.HYBRID;
   }
 
   /** Where pages that are sent again find what the target has of them; null for no deltas. */
   private @Nullable BaseCache bases(SourceGuest guest, TargetLink link) {
-    boolean again =
-        settings.mode() == MigrationMode.PRECOPY || settings.mode() == MigrationMode.HYBRID;
     long bytes = settings.deltaCacheBytes(guest.memoryBytes());
-    if (!again || bytes == 0 || !link.has(Capabilities.DELTA)) {
+    if (!rounds() || bytes == 0 || !link.has(Capabilities.DELTA)) {
       return null;
     }
     BaseCache bases = new BaseCache(ImageReread.layout(guest.image().regions()), bytes);
@@ -739,6 +764,7 @@ final class Migration {
         guest.name(),
         downtime == null ? "" : "; it stood still for %.1f ms".formatted(downtime));
     if (guest.description().afterwards() == Afterwards.QUIT) {
+      DepartedImage.keep(ledger, guest.name(), guest.image(), settings.copies());
       try {
         guest.control().quit();
       } catch (IOException e) {

@@ -223,7 +223,7 @@ final class MigrationJournal {
             tally.lz4(),
             tally.zstd(),
             tally.delta(),
-            0,
+            tally.known(),
             Math.max(0, sentPages - memoryBytes / 4096),
             faultedPages,
             pushedPages,

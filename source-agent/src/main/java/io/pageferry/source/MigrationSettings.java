@@ -1,5 +1,6 @@
 package io.pageferry.source;
 
+import io.pageferry.agent.copies.CopyLimits;
 import io.pageferry.protocol.message.MigrationMode;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -28,6 +29,8 @@ import org.jspecify.annotations.Nullable;
  * @param compress how pages are packed
  * @param deltaCache bytes kept of pages that are sent again, so that they may go as deltas; 0 for
  *     none, {@link #DELTA_CACHE_BY_MEMORY} for a share of the guest's memory
+ * @param warm whether the target is asked what it still has of the guest
+ * @param copies what is kept here of a guest that has moved
  * @param tracking how dirty pages are found
  * @param verifyFull whether both sides reread their images while the guest stands still
  * @param settleFor how long a lost confirmation is asked after before the command gives up
@@ -53,6 +56,8 @@ record MigrationSettings(
     boolean zeroRuns,
     Compression compress,
     long deltaCache,
+    Warm warm,
+    CopyLimits copies,
     Tracking tracking,
     boolean verifyFull,
     Duration settleFor,

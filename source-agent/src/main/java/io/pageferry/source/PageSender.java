@@ -13,6 +13,7 @@ import io.pageferry.protocol.page.PageTally;
 import io.pageferry.protocol.page.ZeroPages;
 import java.io.IOException;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads, digests, encodes and sends pages on one data channel.
@@ -35,10 +36,12 @@ final class PageSender implements AutoCloseable {
   private final Pacer pacer;
   private final MigrationProgress progress;
   private final boolean zeroRuns;
+  private final @Nullable WarmStart warm;
   private final PageEncoder encoder;
   private final RoundWork.Piece piece = new RoundWork.Piece();
   private PageTally tally = new PageTally();
   private final ZeroSpans zeros;
+  private long knownNanos;
 
   PageSender(
       int index,
@@ -48,6 +51,7 @@ final class PageSender implements AutoCloseable {
       ImageDigest digest,
       Pacer pacer,
       PageEncodings encodings,
+      @Nullable WarmStart warm,
       MigrationProgress progress) {
     this.index = index;
     this.channel = channel;
@@ -57,6 +61,7 @@ final class PageSender implements AutoCloseable {
     this.pacer = pacer;
     this.progress = progress;
     this.zeroRuns = encodings.zeroRuns();
+    this.warm = warm;
     this.encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, encodings);
     this.zeros = new ZeroSpans(maxRuns);
   }
@@ -68,12 +73,14 @@ final class PageSender implements AutoCloseable {
    */
   PageTally send(int round, PageWork work) throws IOException, InterruptedException {
     tally = new PageTally();
+    knownNanos = 0;
     if (index == 0) {
       for (RoundWork.Holes holes : work.holes()) {
         sendHoles(round, holes.region(), holes.spans(), tally);
       }
     }
     while (work.take(piece)) {
+      awaitWord(round);
       sendPiece(round, tally);
     }
     sendZeros(round, tally);
@@ -84,6 +91,21 @@ final class PageSender implements AutoCloseable {
   /** What the last round brought so far; for whoever has waited for its thread. */
   PageTally sent() {
     return tally;
+  }
+
+  /** What of the last round went to pages that the target still had. */
+  long knownNanos() {
+    return knownNanos;
+  }
+
+  /** The target is about to say whether it has these pages. */
+  private void awaitWord(int round) throws InterruptedException {
+    if (warm != null && round == 1) {
+      int last = piece.runs() - 1;
+      long begin = System.nanoTime();
+      warm.await(piece.region(), piece.firstPage(last) + piece.count(last));
+      knownNanos += System.nanoTime() - begin;
+    }
   }
 
   private void sendHoles(int round, int region, List<PageSpan> spans, PageTally tally)
@@ -123,11 +145,16 @@ final class PageSender implements AutoCloseable {
       throw e;
     }
     long encode = System.nanoTime();
+    long known = tally.known();
     ByteBuf frame = encoder.encode(round, piece, snapshot, digest, tally);
     int bytes = frame.readableBytes();
     long emit = System.nanoTime();
     emit(frame, piece.pages());
-    encoder.delivered(bytes, read - begin + emit - encode, System.nanoTime() - emit);
+    if (tally.known() - known == piece.pages()) {
+      knownNanos += System.nanoTime() - begin;
+    } else {
+      encoder.delivered(bytes, read - begin + emit - encode, System.nanoTime() - emit);
+    }
   }
 
   /** A piece that is all zero waits for more of its kind: one frame can name gigabytes of them. */
@@ -158,6 +185,9 @@ final class PageSender implements AutoCloseable {
     }
     channel.sendFrame(frame);
     progress.sent(pages, bytes);
+    if (warm != null) {
+      warm.sent(bytes);
+    }
   }
 
   @Override

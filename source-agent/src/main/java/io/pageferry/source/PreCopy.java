@@ -88,17 +88,20 @@ final class PreCopy {
       Decision decision =
           rule.after(
               new Convergence.Round(
-                  sent.pages(),
+                  sent.linkPages(),
                   sent.tally().wireBytes(),
-                  sent.nanos(),
+                  sent.linkNanos(),
                   dirty.count(),
                   order.waited(),
                   order.calm()),
               fixedCostNanos);
       STORY.info(
-          "Round {}: {} pages, {} MB on the wire in {} ms{}; {} pages dirtied meanwhile.",
+          "Round {}: {} pages{}, {} MB on the wire in {} ms{}; {} pages dirtied meanwhile.",
           round,
           sent.pages(),
+          sent.tally().known() == 0
+              ? ""
+              : ", %d of them there from an earlier time".formatted(sent.tally().known()),
           "%.1f".formatted(sent.tally().wireBytes() / 1e6),
           "%.1f".formatted(sent.nanos() / 1e6),
           order.waited() == 0 ? "" : ", %d held back".formatted(order.waited()),

@@ -1,6 +1,7 @@
 package io.pageferry.source;
 
 import io.pageferry.agent.cli.CommandFailure;
+import io.pageferry.agent.cli.CopyOptions;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LogOutput;
 import io.pageferry.agent.cli.LoggingOptions;
@@ -89,6 +90,7 @@ final class RecoverCommand implements Callable<ExitCode> {
   private boolean unattended;
 
   @Mixin private StateOptions state = new StateOptions();
+  @Mixin private CopyOptions copies = new CopyOptions();
   @Mixin private TlsOptions tls = new TlsOptions();
 
   @Mixin private LoggingOptions logging = new LoggingOptions();
@@ -113,7 +115,10 @@ final class RecoverCommand implements Callable<ExitCode> {
     for (UUID id : chosen) {
       try (OwnershipLedger ledger =
           OwnershipLedger.open(state.directory(), LedgerSide.SOURCE, id)) {
-        STORY.info("{}", new Recovery(ledger, tls, settleFor, force, logging.quiet(), json).run());
+        STORY.info(
+            "{}",
+            new Recovery(ledger, tls, settleFor, force, logging.quiet(), json, copies.limits())
+                .run());
         stayed |= ledger.current() != LedgerState.COMPLETED;
       } catch (LedgerException e) {
         first = worse(first, unopened(e));

@@ -6,6 +6,7 @@ import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LogOutput;
 import io.pageferry.agent.cli.TlsOptions;
 import io.pageferry.agent.cli.Version;
+import io.pageferry.agent.copies.CopyLimits;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerSide;
@@ -23,6 +24,7 @@ import io.pageferry.guest.description.Afterwards;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.image.GuestImage;
+import io.pageferry.guest.image.ImageException;
 import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.protocol.channel.PeerConnector;
 import io.pageferry.protocol.message.Comparison;
@@ -54,12 +56,14 @@ final class Recovery {
   private final boolean force;
   private final boolean quiet;
   private final @Nullable Path json;
+  private final CopyLimits copies;
 
   /**
    * @param settleFor how long to ask the target
    * @param force whether the guest is resumed here without the target's word
    * @param quiet whether no progress is shown
    * @param json where the report goes of a guest that still got pages
+   * @param copies what is kept here of a guest that has moved
    */
   Recovery(
       OwnershipLedger ledger,
@@ -67,13 +71,15 @@ final class Recovery {
       Duration settleFor,
       boolean force,
       boolean quiet,
-      @Nullable Path json) {
+      @Nullable Path json,
+      CopyLimits copies) {
     this.ledger = ledger;
     this.tls = tls;
     this.settleFor = settleFor;
     this.force = force;
     this.quiet = quiet;
     this.json = json;
+    this.copies = copies;
   }
 
   /**
@@ -348,7 +354,7 @@ final class Recovery {
       GuestPlace place = GuestPlace.of(description);
       try {
         if (place.isTaken()) {
-          endCopy(place);
+          endCopy(place, description);
         }
       } catch (IOException e) {
         throw new CommandFailure(
@@ -363,15 +369,27 @@ final class Recovery {
     return "Guest %s was taken over by %s and runs there.".formatted(guestName(), peer());
   }
 
-  private void endCopy(GuestPlace place) throws IOException {
+  private void endCopy(GuestPlace place, GuestDescription description) throws IOException {
     try (GuestControl control = place.connect()) {
       GuestStatus status = control.status();
       if (status.hasMovedOn() || (status.isPlainlyPaused() && isTheProcessThatWasLeft())) {
+        keepImage(description);
         control.quit();
       } else {
         // It came back, or another one waits at its place: not the copy that was left behind.
         STORY.warn("The guest on this host is {} and is left alone.", status.name());
       }
+    }
+  }
+
+  private void keepImage(GuestDescription description) {
+    if (!copies.any()) {
+      return;
+    }
+    try (GuestImage image = GuestImage.openExisting(description)) {
+      DepartedImage.keep(ledger, guestName(), image, copies);
+    } catch (ImageException e) {
+      STORY.debug("no copy is kept", e);
     }
   }
 

@@ -157,6 +157,7 @@ final class Resumption {
                 remains.digest(),
                 manner.pacer(),
                 new PageEncodings(true, manner.compress().codecs(link), null),
+                null,
                 progress)) {
       postcopy.answer();
       Settled settled = postcopy.run(rounds, remains.whole());

@@ -43,10 +43,14 @@ final class RoundSender implements AutoCloseable {
 
   private static final long WATCH_MILLIS = 100;
 
+  /** How often the target is heard that says what it has. */
+  private static final long HEAR_MILLIS = 2;
+
   private final TargetLink link;
   private final BooleanSupplier guestGone;
   private final MigrationProgress progress;
   private final @Nullable BaseCache bases;
+  private final @Nullable WarmStart warm;
   private final boolean zeroRuns;
   private final DeltaRule deltaRule = new DeltaRule();
   private final List<PageSender> senders = new ArrayList<>();
@@ -58,8 +62,25 @@ final class RoundSender implements AutoCloseable {
    *
    * @param tally pages by encoding, and the bytes they took
    * @param nanos from its beginning to the target's acknowledgement
+   * @param knownNanos what of that went to pages that the target still had, and says nothing of the
+   *     link
    */
-  record Sent(int round, long pages, PageTally tally, long nanos) {}
+  record Sent(int round, long pages, PageTally tally, long nanos, long knownNanos) {
+    /** Of a round in which the target had nothing yet. */
+    Sent(int round, long pages, PageTally tally, long nanos) {
+      this(round, pages, tally, nanos, 0);
+    }
+
+    /** The time that the link had for {@link #linkPages}. */
+    long linkNanos() {
+      return Math.max(1, nanos - knownNanos);
+    }
+
+    /** Pages of which the link carried more than the name. */
+    long linkPages() {
+      return pages - tally.known();
+    }
+  }
 
   /** Looked at while a round is sent: the user may want it to end early. */
   interface Cut {
@@ -74,6 +95,7 @@ final class RoundSender implements AutoCloseable {
   /**
    * @param guestGone whether the guest's process has ended while its pages are sent
    * @param encodings what may be used; its bases are closed with this
+   * @param warm finds out what the target still has; null where it is not asked. Closed with this
    */
   RoundSender(
       TargetLink link,
@@ -82,7 +104,9 @@ final class RoundSender implements AutoCloseable {
       ImageDigest digest,
       Pacer pacer,
       PageEncodings encodings,
+      @Nullable WarmStart warm,
       MigrationProgress progress) {
+    this.warm = warm;
     this.link = link;
     this.guestGone = guestGone;
     this.progress = progress;
@@ -99,6 +123,7 @@ final class RoundSender implements AutoCloseable {
               digest,
               pacer,
               encodings,
+              warm,
               progress));
       tallies.add(new PageTally());
     }
@@ -166,6 +191,9 @@ final class RoundSender implements AutoCloseable {
     }
     progress.roundBegins(round, work.pages());
     prepareBases(round, last);
+    if (warm != null && round == 1) {
+      warm.begin();
+    }
     PageTally tally =
         sendPages(
             round,
@@ -185,10 +213,19 @@ final class RoundSender implements AutoCloseable {
           "the target landed %d pages of round %d, %d were sent"
               .formatted(landed.pages(), round, work.pages()));
     }
-    Sent sent = new Sent(round, work.pages(), tally, System.nanoTime() - begin);
-    deltaRule.learn(sent.tally().wireBytes(), sent.nanos());
+    long knownNanos = senders.stream().mapToLong(PageSender::knownNanos).sum() / senders.size();
+    Sent sent = new Sent(round, work.pages(), tally, System.nanoTime() - begin, knownNanos);
+    forget();
+    deltaRule.learn(sent.tally().wireBytes(), sent.linkNanos());
     progress.deltas(tally);
     return sent;
+  }
+
+  /** What the target had counts in the first round only. */
+  private void forget() {
+    if (warm != null) {
+      warm.close();
+    }
   }
 
   /** Every page of the first round is new to the target. */
@@ -212,6 +249,7 @@ final class RoundSender implements AutoCloseable {
       // What the target has of these pages is void.
       bases.close();
     }
+    forget();
     PageTally tally = sendPages(round, work, watch);
     endRound(round);
     return tally;
@@ -226,13 +264,20 @@ final class RoundSender implements AutoCloseable {
     }
     try {
       PageTally sum = new PageTally();
+      long looked = System.nanoTime();
       for (int done = 0; done < futures.size(); ) {
-        Future<PageTally> share = shares.poll(WATCH_MILLIS, TimeUnit.MILLISECONDS);
+        WarmStart hearing = warm != null && warm.open() ? warm : null;
+        Future<PageTally> share =
+            shares.poll(hearing != null ? HEAR_MILLIS : WATCH_MILLIS, TimeUnit.MILLISECONDS);
         if (share != null) {
           sum.add(share.get());
           done++;
-        } else {
+        } else if (System.nanoTime() - looked >= WATCH_MILLIS * 900_000) {
           watch.look();
+          looked = System.nanoTime();
+        }
+        if (hearing != null) {
+          hearing.look();
         }
       }
       for (int index = 0; index < futures.size(); index++) {
@@ -285,6 +330,7 @@ final class RoundSender implements AutoCloseable {
       }
     }
     senders.forEach(PageSender::close);
+    forget();
     if (bases != null) {
       bases.close();
     }

@@ -5,6 +5,9 @@ import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LoggingOptions;
 import io.pageferry.agent.cli.StateOptions;
 import io.pageferry.agent.cli.Version;
+import io.pageferry.agent.copies.CopyLimits;
+import io.pageferry.agent.copies.GuestCopies;
+import io.pageferry.agent.copies.GuestCopy;
 import io.pageferry.agent.ledger.LedgerEntry;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerListing;
@@ -16,6 +19,7 @@ import io.pageferry.agent.local.ControlReply;
 import io.pageferry.agent.local.ControlRequest;
 import io.pageferry.agent.local.MigrationStatus;
 import java.io.IOException;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -36,7 +40,7 @@ final class StatusCommand implements Callable<ExitCode> {
   @Override
   public ExitCode call() throws CommandFailure {
     try {
-      int shown = showRunning() + showWaiting();
+      int shown = showRunning() + showWaiting() + showCopies();
       if (shown == 0) {
         System.out.println("No migration runs from here and none waits for recovery.");
       }
@@ -68,6 +72,12 @@ final class StatusCommand implements Callable<ExitCode> {
       }
     }
     return shown;
+  }
+
+  private int showCopies() throws IOException {
+    List<GuestCopy> copies = new GuestCopies(state.directory(), CopyLimits.NONE).list();
+    copies.forEach(copy -> System.out.println(copy.sentence()));
+    return copies.size();
   }
 
   private int showWaiting() throws LedgerException {

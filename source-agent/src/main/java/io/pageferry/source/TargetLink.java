@@ -20,6 +20,7 @@ import io.pageferry.protocol.message.Offer;
 import io.pageferry.protocol.message.PageRequest;
 import io.pageferry.protocol.message.PageSpan;
 import io.pageferry.protocol.message.Progress;
+import io.pageferry.protocol.message.Recalled;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.protocol.message.Resume;
 import io.pageferry.protocol.message.Resumed;
@@ -274,10 +275,34 @@ final class TargetLink implements AutoCloseable {
       if (type.isInstance(message)) {
         return type.cast(message);
       }
-      if (!(message instanceof Progress)) {
+      // Of what the target had there may be a rest on its way when nobody looks for it any more.
+      if (!(message instanceof Progress || message instanceof Recalled)) {
         throw new ProtocolException(
             AbortReason.PROTOCOL_VIOLATION,
             "%s came where %s was due".formatted(message.type(), type.getSimpleName()));
+      }
+    }
+  }
+
+  /**
+   * What the target says next of what it had, while the first round is sent; null if nothing has
+   * come. Does not wait.
+   */
+  @Nullable Recalled recalled() throws IOException, InterruptedException {
+    while (true) {
+      Message message;
+      try {
+        message = control.receive(Duration.ZERO);
+      } catch (TimeoutException e) {
+        return null;
+      }
+      conversation.received(message);
+      if (message instanceof Recalled said) {
+        return said;
+      }
+      if (!(message instanceof Progress)) {
+        throw new ProtocolException(
+            AbortReason.PROTOCOL_VIOLATION, message.type() + " came in the first round");
       }
     }
   }

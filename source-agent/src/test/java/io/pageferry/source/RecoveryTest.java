@@ -7,6 +7,7 @@ import static org.awaitility.Awaitility.await;
 import io.pageferry.agent.cli.CommandFailure;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.TlsOptions;
+import io.pageferry.agent.copies.CopyLimits;
 import io.pageferry.agent.ledger.LedgerEntry;
 import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerSide;
@@ -103,7 +104,9 @@ class RecoveryTest {
 
   private String recover() throws Exception {
     try (OwnershipLedger ledger = OwnershipLedger.open(folder, LedgerSide.SOURCE, migration)) {
-      return new Recovery(ledger, new TlsOptions(), Duration.ZERO, false, true, null).run();
+      return new Recovery(
+              ledger, new TlsOptions(), Duration.ZERO, false, true, null, CopyLimits.NONE)
+          .run();
     }
   }
 
@@ -154,7 +157,8 @@ class RecoveryTest {
   }
 
   private String force(OwnershipLedger ledger) throws Exception {
-    return new Recovery(ledger, new TlsOptions(), Duration.ZERO, true, true, null).run();
+    return new Recovery(ledger, new TlsOptions(), Duration.ZERO, true, true, null, CopyLimits.NONE)
+        .run();
   }
 
   private boolean running() throws Exception {
@@ -202,7 +206,16 @@ class RecoveryTest {
       CommandFailure failure =
           catchThrowableOfType(
               CommandFailure.class,
-              () -> new Recovery(ledger, new TlsOptions(), Duration.ZERO, false, true, null).run());
+              () ->
+                  new Recovery(
+                          ledger,
+                          new TlsOptions(),
+                          Duration.ZERO,
+                          false,
+                          true,
+                          null,
+                          CopyLimits.NONE)
+                      .run());
       assertThat(failure.exit()).isEqualTo(ExitCode.FAILED);
       assertThat(failure).hasMessageContaining("has ended").hasMessageContaining(qmp.toString());
       assertThat(ledger.current()).isEqualTo(LedgerState.FAILED);

@@ -3,6 +3,7 @@ package io.pageferry.target;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.pageferry.agent.cli.AddressConverter;
 import io.pageferry.agent.cli.CommandFailure;
+import io.pageferry.agent.cli.CopyOptions;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LogOutput;
 import io.pageferry.agent.cli.LoggingOptions;
@@ -10,6 +11,7 @@ import io.pageferry.agent.cli.StateOptions;
 import io.pageferry.agent.cli.TimeSpanConverter;
 import io.pageferry.agent.cli.TlsOptions;
 import io.pageferry.agent.cli.Version;
+import io.pageferry.agent.copies.GuestCopies;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.local.ControlReply;
 import io.pageferry.agent.local.ControlRequest;
@@ -109,6 +111,7 @@ final class ServeCommand implements Callable<ExitCode> {
 
   @Mixin private TlsOptions tls = new TlsOptions();
   @Mixin private StateOptions state = new StateOptions();
+  @Mixin private CopyOptions copies = new CopyOptions();
 
   @SuppressWarnings("unused") // set by picocli, read by AgentCommandLine
   @Mixin
@@ -126,6 +129,7 @@ final class ServeCommand implements Callable<ExitCode> {
     Thread hook = new Thread(() -> stop(asked, finished), "stop");
     ConversationRehearsal.begin();
     try (PageRehearsal _ = PageRehearsal.begin();
+        CopyWatch _ = CopyWatch.over(new GuestCopies(state.directory(), settings.copies()));
         TargetServer server = new TargetServer(settings, registry, story);
         ControlSocket socket =
             ControlSocket.open(state.directory(), ROLE, request -> answer(server, request));
@@ -179,7 +183,8 @@ final class ServeCommand implements Callable<ExitCode> {
         allowList(),
         maxMigrations,
         launchLimit,
-        ReceptionLimits.standard().withAbandonAfter(abandonAfter));
+        ReceptionLimits.standard().withAbandonAfter(abandonAfter),
+        copies.limits());
   }
 
   private AllowList allowList() throws CommandFailure {

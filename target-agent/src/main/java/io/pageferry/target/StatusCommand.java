@@ -5,6 +5,9 @@ import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LoggingOptions;
 import io.pageferry.agent.cli.StateOptions;
 import io.pageferry.agent.cli.Version;
+import io.pageferry.agent.copies.CopyLimits;
+import io.pageferry.agent.copies.GuestCopies;
+import io.pageferry.agent.copies.GuestCopy;
 import io.pageferry.agent.ledger.LedgerEntry;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerListing;
@@ -59,6 +62,9 @@ final class StatusCommand implements Callable<ExitCode> {
       ledgers.entries().stream().filter(entry -> !entry.held()).forEach(StatusCommand::print);
       for (LedgerException unreadable : ledgers.unreadable()) {
         System.out.println("  " + unreadable.getMessage());
+      }
+      for (GuestCopy copy : new GuestCopies(state.directory(), CopyLimits.NONE).list()) {
+        System.out.println("  " + copy.sentence());
       }
       return ledgers.unreadable().isEmpty() ? ExitCode.DONE : ExitCode.FAILED;
     } catch (IOException e) {

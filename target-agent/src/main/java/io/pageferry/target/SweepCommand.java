@@ -5,9 +5,12 @@ import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LoggingOptions;
 import io.pageferry.agent.cli.StateOptions;
 import io.pageferry.agent.cli.Version;
-import io.pageferry.agent.ledger.LedgerException;
+import io.pageferry.agent.copies.CopyLimits;
+import io.pageferry.agent.copies.GuestCopies;
+import io.pageferry.agent.copies.GuestCopy;
 import io.pageferry.target.recovery.Sweep;
 import io.pageferry.target.recovery.Unfinished;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -33,7 +36,10 @@ final class SweepCommand implements Callable<ExitCode> {
     try {
       findings = new ArrayList<>(new Sweep(state.directory()).run());
       findings.addAll(new Unfinished(state.directory()).findings());
-    } catch (LedgerException e) {
+      for (GuestCopy copy : new GuestCopies(state.directory(), CopyLimits.NONE).removeOver()) {
+        findings.add(new Sweep.Finding("removed: " + copy.sentence(), true));
+      }
+    } catch (IOException e) {
       throw new CommandFailure(ExitCode.FAILED, String.valueOf(e.getMessage()), e);
     }
     if (findings.isEmpty() && !logging.quiet()) {

@@ -1,6 +1,7 @@
 package io.pageferry.target;
 
 import io.micrometer.core.instrument.MeterRegistry;
+import io.pageferry.agent.copies.GuestCopies;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.local.MigrationStatus;
 import io.pageferry.protocol.channel.PeerAcceptor;
@@ -55,7 +56,8 @@ public final class TargetServer implements AutoCloseable {
             new GuestFolder(settings.guests()),
             settings.allowed(),
             settings.stateDirectory(),
-            settings.launchLimit());
+            settings.launchLimit(),
+            new GuestCopies(settings.stateDirectory(), settings.copies()));
     this.meters = new ReceptionMeters(registry);
     this.acceptor = new PeerAcceptor(settings.transport());
   }

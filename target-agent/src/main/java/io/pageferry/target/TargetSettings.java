@@ -1,5 +1,6 @@
 package io.pageferry.target;
 
+import io.pageferry.agent.copies.CopyLimits;
 import io.pageferry.protocol.channel.TransportSettings;
 import io.pageferry.target.admission.AllowList;
 import io.pageferry.target.reception.ReceptionLimits;
@@ -16,6 +17,7 @@ import java.time.Duration;
  * @param maxMigrations received at once
  * @param launchLimit how long a launched guest may take until it can be controlled
  * @param limits of one migration
+ * @param copies what is kept of guests whose arrival was cut off
  */
 public record TargetSettings(
     TransportSettings transport,
@@ -24,4 +26,5 @@ public record TargetSettings(
     AllowList allowed,
     int maxMigrations,
     Duration launchLimit,
-    ReceptionLimits limits) {}
+    ReceptionLimits limits,
+    CopyLimits copies) {}

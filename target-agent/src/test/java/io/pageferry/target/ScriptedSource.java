@@ -242,6 +242,11 @@ final class ScriptedSource implements AutoCloseable {
     return run(round, 0, page, 1, 4, data.array());
   }
 
+  /** Pages that the target is said to have. */
+  static ByteBuf knownBatch(int round, long first, int pages) {
+    return run(round, 0, first, pages, 5, new byte[0]);
+  }
+
   private static ByteBuf run(
       int round, int region, long first, int pages, int encoding, byte[] data) {
     int payload = PageBatch.BATCH_HEADER_BYTES + PageBatch.RUN_HEADER_BYTES + data.length;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.pageferry.agent.copies.CopyLimits;
 import io.pageferry.agent.ledger.LedgerEntry;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerSide;
@@ -44,6 +45,7 @@ final class TargetBench implements AutoCloseable {
   int maxMigrations = 8;
   Duration launchLimit = Duration.ofSeconds(60);
   ReceptionLimits limits = ReceptionLimits.standard();
+  CopyLimits copies = CopyLimits.NONE;
   private @Nullable TargetServer server;
   private InetSocketAddress address = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
 
@@ -68,7 +70,8 @@ final class TargetBench implements AutoCloseable {
                 allowed,
                 maxMigrations,
                 launchLimit,
-                limits),
+                limits,
+                copies),
             registry,
             LoggerFactory.getLogger("target"));
     address = started.listen(address);

@@ -70,6 +70,25 @@ public final class GuestImage implements AutoCloseable {
     return ImageReservation.create(description.memory(), regionBytes, false);
   }
 
+  /**
+   * Opens and locks an image that was made for a guest at an earlier time and is to be filled
+   * again; {@link #deleteFiles} removes it. Its holes are holes until {@link #reserve}.
+   *
+   * @param regionBytes the size of each region, in the order of the description
+   */
+  public static GuestImage openKept(GuestDescription description, List<Long> regionBytes)
+      throws ImageException {
+    return ImageOpening.openKept(description.memory(), regionBytes);
+  }
+
+  /**
+   * Takes the memory or disk space for what is still a hole, as {@link #createReserved} does for
+   * all of it; for an image of {@link #openKept}. Its content stays.
+   */
+  public void reserve() throws ImageException {
+    ImageReservation.complete(files);
+  }
+
   public List<ImageRegion> regions() {
     return regions;
   }

@@ -17,11 +17,34 @@ final class ImageOpening {
   private ImageOpening() {}
 
   static GuestImage open(List<MemoryDescription> memory) throws ImageException {
+    return open(memory, false);
+  }
+
+  static GuestImage openKept(List<MemoryDescription> memory, List<Long> regionBytes)
+      throws ImageException {
+    GuestImage image = open(memory, true);
+    for (ImageRegion region : image.regions()) {
+      if (region.bytes() != regionBytes.get(region.index())) {
+        image.close();
+        throw new ImageException(
+            Problem.NOT_AN_IMAGE,
+            "memory image %s has %d bytes, %d are wanted"
+                .formatted(region.path(), region.bytes(), regionBytes.get(region.index())));
+      }
+    }
+    return image;
+  }
+
+  /**
+   * @param ours whether the files were made by an agent, to be removed by one
+   */
+  private static GuestImage open(List<MemoryDescription> memory, boolean ours)
+      throws ImageException {
     requireFiles(memory);
     List<RegionFile> files = new ArrayList<>();
     try {
       for (MemoryDescription region : memory) {
-        RegionFile opened = open(files.size(), region);
+        RegionFile opened = open(files.size(), region, ours);
         for (RegionFile other : files) {
           if (other.sameFileAs(opened)) {
             opened.close();
@@ -71,7 +94,8 @@ final class ImageOpening {
     }
   }
 
-  private static RegionFile open(int index, MemoryDescription described) throws ImageException {
+  private static RegionFile open(int index, MemoryDescription described, boolean ours)
+      throws ImageException {
     Path path = described.path();
     LinuxFile file;
     try {
@@ -90,7 +114,7 @@ final class ImageOpening {
       throw ImageFailure.of("cannot open memory image", path, e);
     }
     try {
-      return checked(index, described, file);
+      return checked(index, described, file, ours);
     } catch (ImageException | RuntimeException e) {
       file.close();
       throw e;
@@ -109,8 +133,8 @@ final class ImageOpening {
     return path + " is not a memory image: it is no regular file";
   }
 
-  private static RegionFile checked(int index, MemoryDescription described, LinuxFile file)
-      throws IOException {
+  private static RegionFile checked(
+      int index, MemoryDescription described, LinuxFile file, boolean ours) throws IOException {
     Path path = described.path();
     FileStatus status = file.status();
     if (status.kind() != FileStatus.Kind.REGULAR) {
@@ -135,7 +159,7 @@ final class ImageOpening {
     int granule = granule(fileSystem);
     requireMultiple(path, bytes, granule);
     ImageRegion region = new ImageRegion(index, described.name(), path, bytes, granule);
-    return new RegionFile(region, file, status.device(), status.inode(), fileSystem, false);
+    return new RegionFile(region, file, status.device(), status.inode(), fileSystem, ours);
   }
 
   static int granule(FileSystemStatus fileSystem) {

@@ -39,13 +39,9 @@ final class ImageReservation {
     this.taking = taking;
   }
 
-  /** One file to be made. */
+  /** One file, and the space that it needs. */
   private record Wanted(
-      int index, MemoryDescription described, long bytes, FileSystemStatus fileSystem) {
-    Path path() {
-      return described.path();
-    }
-  }
+      int index, Path path, String name, long bytes, FileSystemStatus fileSystem) {}
 
   /**
    * @param taking whether the space is taken, and not only asked for
@@ -77,6 +73,37 @@ final class ImageReservation {
     }
   }
 
+  /** Takes the space for the holes of files that are there. */
+  static void complete(List<RegionFile> files) throws ImageException {
+    synchronized (ONE_AT_A_TIME) {
+      List<Wanted> wanted = new ArrayList<>();
+      for (RegionFile file : files) {
+        ImageRegion region = file.region();
+        Path path = region.path();
+        try {
+          wanted.add(
+              new Wanted(
+                  region.index(),
+                  path,
+                  region.name(),
+                  file.unoccupiedBytes(),
+                  file.file().fileSystem()));
+        } catch (IOException e) {
+          throw ImageFailure.of("cannot use memory image", path, e);
+        }
+      }
+      checkSpace(wanted);
+      for (RegionFile file : files) {
+        try {
+          take(file.file(), file.region().bytes(), false);
+        } catch (IOException e) {
+          throw notTaken(wanted.get(file.region().index()), e);
+        }
+      }
+      files.forEach(PromisedSpace::promise);
+    }
+  }
+
   private static Wanted check(int index, MemoryDescription described, long bytes)
       throws ImageException {
     Path path = described.path();
@@ -101,7 +128,7 @@ final class ImageReservation {
       throw ImageFailure.of("cannot create memory image", path, e);
     }
     ImageOpening.requireMultiple(path, bytes, ImageOpening.granule(fileSystem));
-    return new Wanted(index, described, bytes, fileSystem);
+    return new Wanted(index, path, described.name(), bytes, fileSystem);
   }
 
   private static ImageException exists(Path path) {
@@ -202,9 +229,8 @@ final class ImageReservation {
     try {
       FileStatus status = file.status();
       int granule = ImageOpening.granule(wanted.fileSystem());
-      MemoryDescription described = wanted.described();
       ImageRegion region =
-          new ImageRegion(wanted.index(), described.name(), path, wanted.bytes(), granule);
+          new ImageRegion(wanted.index(), wanted.name(), path, wanted.bytes(), granule);
       made.add(
           new RegionFile(region, file, status.device(), status.inode(), wanted.fileSystem(), true));
     } catch (IOException e) {
@@ -217,14 +243,17 @@ final class ImageReservation {
       // Tells at once, and by itself, whether the file system supports files of this size.
       file.setSize(wanted.bytes());
       if (taking) {
-        take(file, wanted.bytes());
+        take(file, wanted.bytes(), true);
       }
     } catch (IOException e) {
       throw notTaken(wanted, e);
     }
   }
 
-  private static void take(LinuxFile file, long bytes) throws IOException {
+  /**
+   * @param empty whether zeros may be written where the file system cannot allocate otherwise
+   */
+  private static void take(LinuxFile file, long bytes, boolean empty) throws IOException {
     for (long done = 0; done < bytes; done += STEP) {
       if (Thread.currentThread().isInterrupted()) {
         throw new IOException("interrupted");
@@ -233,7 +262,7 @@ final class ImageReservation {
       try {
         file.allocate(done, step);
       } catch (LinuxException e) {
-        if (e.errno() != Errno.EOPNOTSUPP) {
+        if (e.errno() != Errno.EOPNOTSUPP || !empty) {
           throw e;
         }
         RegionFile.writeZeros(file, done, step);

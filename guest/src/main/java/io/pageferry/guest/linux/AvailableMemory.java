@@ -23,6 +23,20 @@ public final class AvailableMemory {
     return Math.min(ofHost(), ofControlGroup());
   }
 
+  /** The memory of the host, whoever has it; 0 if it cannot be read. */
+  public static long inAll() {
+    try {
+      for (String line : Files.readAllLines(MEMINFO)) {
+        if (line.startsWith("MemTotal:")) {
+          return Long.parseLong(line.replaceAll("\\D", "")) * 1024;
+        }
+      }
+    } catch (IOException e) {
+      return 0;
+    }
+    return 0;
+  }
+
   /** Free huge pages of this size, in bytes. */
   public static long hugePageBytes(long pageBytes) {
     Path pool =

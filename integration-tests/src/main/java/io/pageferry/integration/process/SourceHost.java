@@ -128,6 +128,7 @@ public final class SourceHost {
     arguments.addAll(List.of("--json", report.toString(), "--state", state().toString()));
     arguments.addAll(security.arguments("source"));
     arguments.addAll(options);
+    keepNone(arguments);
     return new Departure(command(arguments, terminal), report);
   }
 
@@ -140,11 +141,21 @@ public final class SourceHost {
    */
   public RunningProcess command(List<String> arguments, RunningProcess.Terminal terminal)
       throws IOException {
+    List<String> all = new ArrayList<>(arguments);
+    if (all.getFirst().equals("recover")) {
+      keepNone(all);
+    }
     return workplace.start(
-        "source " + arguments.getFirst(),
-        surroundings.before(JavaCommand.of(Program.SOURCE, arguments)),
+        "source " + all.getFirst(),
+        surroundings.before(JavaCommand.of(Program.SOURCE, all)),
         terminal,
         surroundings.environment());
+  }
+
+  private static void keepNone(List<String> arguments) {
+    if (!arguments.contains(TargetHost.COPY_QUOTA)) {
+      arguments.addAll(List.of(TargetHost.COPY_QUOTA, "0"));
+    }
   }
 
   /** This host's folder. */

@@ -13,6 +13,10 @@ import java.util.List;
  */
 public final class TargetHost {
   private static final String READY = "listening on ";
+
+  /** No copies are kept unless this is among the options: a run is to leave nothing. */
+  static final String COPY_QUOTA = "--copy-quota";
+
   private static final Duration START_LIMIT = Duration.ofSeconds(30);
 
   private final String name;
@@ -108,6 +112,9 @@ public final class TargetHost {
     arguments.addAll(List.of("--state", folders.state.toString()));
     arguments.addAll(security.arguments("target"));
     arguments.addAll(options);
+    if (!options.contains(COPY_QUOTA)) {
+      arguments.addAll(List.of(COPY_QUOTA, "0"));
+    }
     return new Starting(
         folders,
         workplace.start(

@@ -3,6 +3,7 @@ package io.pageferry.protocol.conversation;
 import io.pageferry.protocol.frame.ProtocolException;
 import io.pageferry.protocol.message.Abort;
 import io.pageferry.protocol.message.Accepted;
+import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.message.ChannelRole;
 import io.pageferry.protocol.message.Commit;
 import io.pageferry.protocol.message.DeviceState;
@@ -20,6 +21,8 @@ import io.pageferry.protocol.message.PageRequest;
 import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.Prepared;
 import io.pageferry.protocol.message.Progress;
+import io.pageferry.protocol.message.Recall;
+import io.pageferry.protocol.message.Recalled;
 import io.pageferry.protocol.message.Reclaim;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.protocol.message.Resume;
@@ -109,6 +112,17 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
   private boolean postcopyRound;
 
   private boolean resumed;
+
+  /** What both sides can do, as far as the greeting has come. */
+  private Capabilities capabilities = new Capabilities(0);
+
+  private boolean recallAsked;
+  private boolean recallComplete;
+
+  /** Behind the last page that the series of RECALLED has spoken of. */
+  private int recalledRegion;
+
+  private long recalledEnd;
   private boolean digestCame;
 
   Conversation(boolean mayOvertake) {
@@ -150,6 +164,7 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
       case Hello m -> {
         require(phase == Phase.NEW && m.role() == ChannelRole.CONTROL, m);
         versions = m.versions();
+        capabilities = m.capabilities();
         channelsWanted = m.limits().maxDataChannels();
         phase = Phase.GREETING;
       }
@@ -185,6 +200,8 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
       case Missing m -> {
         boolean first = phase == Phase.ACCEPTED || phase == Phase.BETWEEN_ROUNDS;
         require(faultChannelGranted && !overtaken, m);
+        // What was asked for is answered until the first round has landed; so there is to be one.
+        require(!recallAsked || round > 0, m);
         require(first || (phase == Phase.SWITCHING && !missingComplete), m);
         missing(m);
         phase = Phase.SWITCHING;
@@ -210,6 +227,12 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
         asked = m.migration();
         phase = Phase.RESUMING;
       }
+      case Recall m -> {
+        require(phase == Phase.ACCEPTED || (phase == Phase.ROUND && round == 1), m);
+        require(!recallAsked, m);
+        require(capabilities.has(Capabilities.KNOWN), m);
+        recallAsked = true;
+      }
       case Commit m -> {
         require(phase == Phase.PREPARED, m);
         phase = Phase.COMMITTED;
@@ -234,6 +257,7 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
       case PageRequest m -> throw illegal(m);
       case Settled m -> throw illegal(m);
       case Resumed m -> throw illegal(m);
+      case Recalled m -> throw illegal(m);
     }
   }
 
@@ -244,6 +268,7 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
       case Welcome m -> {
         require(phase == Phase.GREETING, m);
         require(m.version() >= versions.min() && m.version() <= versions.max(), m);
+        capabilities = capabilities.intersect(m.capabilities());
         phase = Phase.READY;
       }
       case Ownership m -> {
@@ -289,6 +314,7 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
         missing(m);
         phase = m.last() ? Phase.FETCHING : Phase.RESUMING;
       }
+      case Recalled m -> recalled(m);
       case Abort m -> {
         // In COMMITTED too: a target that took the guest over may fail to start it.
         require(!GUEST_RUNS_AT_TARGET.contains(phase), m);
@@ -308,6 +334,7 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
       case Switch m -> throw illegal(m);
       case PageRequest m -> throw illegal(m);
       case Resume m -> throw illegal(m);
+      case Recall m -> throw illegal(m);
     }
   }
 
@@ -350,6 +377,28 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
       missingPages = pages;
     }
     missingComplete = m.last();
+  }
+
+  /** Only until the first round has landed: later ones have no use for it. */
+  private void recalled(Recalled m) throws ProtocolException {
+    boolean inTime =
+        phase == Phase.ACCEPTED
+            || (round == 1
+                && !landed
+                && (phase == Phase.ROUND || phase == Phase.LAST_ROUND || phase == Phase.COMPARING));
+    require(inTime && recallAsked && !recallComplete, m);
+    boolean ascends =
+        m.region() > recalledRegion
+            || (m.region() == recalledRegion && m.firstPage() >= recalledEnd);
+    require(m.pages() == 0 || ascends, m);
+    if (regionPages.length > 0 && m.pages() > 0) {
+      require(m.region() < regionPages.length && m.endPage() <= regionPages[m.region()], m);
+    }
+    if (m.pages() > 0) {
+      recalledRegion = m.region();
+      recalledEnd = m.endPage();
+    }
+    recallComplete = m.last();
   }
 
   private void beginPostcopyRound(int begun) {

@@ -35,7 +35,9 @@ public enum FrameType {
   PAGE_REQUEST(24),
   SETTLED(25),
   RESUME(26),
-  RESUMED(27);
+  RESUMED(27),
+  RECALL(28),
+  RECALLED(29);
 
   private static final @Nullable FrameType[] BY_CODE = byCode();
 

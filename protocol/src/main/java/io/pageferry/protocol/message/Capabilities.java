@@ -16,7 +16,7 @@ public record Capabilities(long bits) {
   /** Pages as the difference from what the target has. */
   public static final long DELTA = 1 << 2;
 
-  /** Pages as a reference to content that the target has; reserved. */
+  /** Pages that the target still has from an earlier time, by name only. */
   public static final long KNOWN = 1 << 3;
 
   /** Post-copy and its fault channel. */
@@ -27,7 +27,8 @@ public record Capabilities(long bits) {
 
   /** What this program can do on this machine. */
   public static final Capabilities CURRENT =
-      new Capabilities(ZERO_RUNS | LZ4 | DELTA | POSTCOPY | (ZstdLibrary.isThere() ? ZSTD : 0));
+      new Capabilities(
+          ZERO_RUNS | LZ4 | DELTA | KNOWN | POSTCOPY | (ZstdLibrary.isThere() ? ZSTD : 0));
 
   /** Whether all the given bits are set. */
   public boolean has(long capability) {

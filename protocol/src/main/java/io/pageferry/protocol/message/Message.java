@@ -32,7 +32,9 @@ public sealed interface Message
         PageRequest,
         Settled,
         Resume,
-        Resumed {
+        Resumed,
+        Recall,
+        Recalled {
 
   /** The type of the frame it travels in. */
   FrameType type();

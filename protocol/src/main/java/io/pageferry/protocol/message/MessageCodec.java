@@ -135,6 +135,11 @@ public final class MessageCodec {
         m.joinTokens().forEach(out::writeBytes);
         out.writeBytes(m.faultToken());
       }
+      case Recall m -> out.writeBytes(m.salt());
+      case Recalled m -> {
+        out.writeShortLE(m.region()).writeByte(m.last() ? 1 : 0).writeByte(0);
+        out.writeIntLE(m.pages()).writeLongLE(m.firstPage()).writeBytes(m.digests());
+      }
     }
   }
 
@@ -214,6 +219,8 @@ public final class MessageCodec {
       case SETTLED -> settled(in);
       case RESUME -> new Resume(in.uuid());
       case RESUMED -> resumed(in);
+      case RECALL -> new Recall(in.bytes(Recall.SALT_BYTES, Recall.SALT_BYTES));
+      case RECALLED -> recalled(in);
     };
   }
 
@@ -342,6 +349,16 @@ public final class MessageCodec {
     int count = in.u16();
     in.zeros(2);
     return new Resumed(migration, round, tokens(in, count), token(in));
+  }
+
+  private static Recalled recalled(PayloadReader in) throws ProtocolException {
+    int region = in.u16();
+    boolean last = in.bool();
+    in.zeros(1);
+    int pages = in.count(in.u31(), Recalled.MAX_PAGES, Recalled.DIGEST_BYTES);
+    long firstPage = in.i64();
+    int bytes = pages * Recalled.DIGEST_BYTES;
+    return new Recalled(region, last, firstPage, in.bytes(bytes, bytes));
   }
 
   private static List<byte[]> tokens(PayloadReader in, int count) throws ProtocolException {

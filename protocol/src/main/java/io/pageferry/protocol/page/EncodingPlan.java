@@ -33,6 +33,14 @@ final class EncodingPlan {
     }
   }
 
+  void known(long first, int count) {
+    if (continues(PageEncoding.KNOWN, first)) {
+      pages[runs - 1] += count;
+    } else {
+      add(PageEncoding.KNOWN, first, count, 0, 0);
+    }
+  }
+
   void raw(long first, int count, int snapshotOffset) {
     int bytes = count * PageBatch.PAGE_BYTES;
     int last = runs - 1;
@@ -112,6 +120,7 @@ final class EncodingPlan {
         case ZERO -> tally.zero(pages[run]);
         case RAW -> tally.raw(pages[run]);
         case DELTA -> tally.delta(pages[run]);
+        case KNOWN -> tally.known(pages[run]);
         case ZSTD -> tally.zstd(pages[run]);
         default -> tally.lz4(pages[run]);
       }

@@ -69,6 +69,9 @@ public final class PageBatch {
   /** The most pages in one DELTA run: as many as a reader needs the bases of at once. */
   public static final int MAX_DELTA_PAGES = 16;
 
+  /** The most pages in one KNOWN run, which a reader reads from its image. */
+  public static final int MAX_KNOWN_PAGES = MAX_PAGES;
+
   /** The most pages in one run: what 32 bits hold. */
   static final long MAX_RUN_PAGES = 0xFFFF_FFFFL;
 

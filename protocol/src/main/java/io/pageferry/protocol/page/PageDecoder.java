@@ -28,6 +28,7 @@ public final class PageDecoder implements AutoCloseable {
   private final boolean lz4;
   private final boolean zstd;
   private final boolean delta;
+  private final boolean known;
   private final LZ4SafeDecompressor decompressor = LZ4Factory.fastestInstance().safeDecompressor();
   private final ByteBufAllocator allocator;
   private final DeltaDecoder deltas;
@@ -46,6 +47,7 @@ public final class PageDecoder implements AutoCloseable {
     this.lz4 = negotiated.has(Capabilities.LZ4);
     this.zstd = negotiated.has(Capabilities.ZSTD);
     this.delta = negotiated.has(Capabilities.DELTA);
+    this.known = negotiated.has(Capabilities.KNOWN);
     this.allocator = allocator;
     this.deltas = new DeltaDecoder(allocator, decompressor, lz4);
   }
@@ -80,7 +82,7 @@ public final class PageDecoder implements AutoCloseable {
           boolean byZstd = code == PageEncoding.ZSTD.code();
           unpack(byZstd, payload, at, length, round, region, first, (int) count, sink);
         }
-        case KNOWN -> throw new IllegalStateException("KNOWN is refused beforehand");
+        case KNOWN -> sink.known(round, region, first, (int) count);
       }
       at += length;
     }
@@ -150,7 +152,7 @@ public final class PageDecoder implements AutoCloseable {
                   && count <= PageBatch.MAX_DELTA_PAGES
                   && length >= count * PageDelta.HEADER_BYTES
                   && length < count * PAGE;
-          case KNOWN -> false;
+          case KNOWN -> known && count <= PageBatch.MAX_KNOWN_PAGES && length == 0;
         };
     if (!fits) {
       throw ProtocolException.violation(

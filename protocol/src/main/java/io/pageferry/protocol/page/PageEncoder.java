@@ -15,9 +15,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Makes a frame of a snapshot of pages. For each stretch of pages it finds the encoding: zero pages
- * by a scan at memory speed, the difference from what the target has where that is known and short
- * ({@link BaseCache}), a block where packing pays ({@link CodecChoice}, {@link PageCompressor}),
- * raw otherwise.
+ * by a scan at memory speed, nothing but their names for those that the target still has from an
+ * earlier time ({@link KnownPages}), the difference from what it has where that is short ({@link
+ * BaseCache}), a block where packing pays ({@link CodecChoice}, {@link PageCompressor}), raw
+ * otherwise.
  *
  * <p>Where everything is one raw run, no page is copied: the headers are written in front of the
  * pages, into the snapshot's headroom, and the snapshot itself is the frame. Any other batch is put
@@ -39,6 +40,8 @@ public final class PageEncoder implements AutoCloseable {
   private final boolean zeroRuns;
   private final @Nullable BaseCache bases;
   private final @Nullable DeltaEncoder deltas;
+  private final @Nullable KnownPages known;
+  private final @Nullable ContentDigest content;
 
   /**
    * An encoder for one channel that sends no differences.
@@ -61,6 +64,8 @@ public final class PageEncoder implements AutoCloseable {
     this.allocator = allocator;
     zeroRuns = encodings.zeroRuns();
     bases = encodings.bases();
+    known = encodings.known();
+    content = known == null ? null : known.digest();
     Set<PageCodec> codecs = encodings.codecs();
     choice = new CodecChoice(codecs);
     compressor =
@@ -225,6 +230,15 @@ public final class PageEncoder implements AutoCloseable {
         continue;
       }
       long hash = digest.page(region, first + i, segment, at);
+      if (known != null && content != null && known.has(region, first + i, content, memory, at)) {
+        if (bases != null) {
+          bases.forget(region, first + i, 1);
+        }
+        planContent(first + contentBegin, i - contentBegin, offset + contentBegin * PAGE, memory);
+        plan.known(first + i, 1);
+        contentBegin = i + 1;
+        continue;
+      }
       if (bases != null && deltas != null && bases.active()) {
         int begin = deltas.end();
         int bytes = bases.resend(region, first + i, segment, memory, at, hash, deltas, tally);

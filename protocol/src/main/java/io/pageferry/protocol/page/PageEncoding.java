@@ -12,7 +12,7 @@ public enum PageEncoding {
   LZ4(3),
   /** The differences from what the target has, see PROTOCOL.md. */
   DELTA(4),
-  /** A reference to content that the target has; reserved, refused by version 1. */
+  /** What the target still has of these pages from an earlier time; nothing follows. */
   KNOWN(5),
   /** One frame of zstd for the whole run, shorter than its pages. */
   ZSTD(6);

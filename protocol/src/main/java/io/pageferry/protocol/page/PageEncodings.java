@@ -11,12 +11,23 @@ import org.jspecify.annotations.Nullable;
  *     also their differences
  * @param bases what the target has, the same for all channels of a migration; null if no
  *     differences may be sent. Whoever uses it does not close it
+ * @param known what the target still has from an earlier time, the same for all channels; null if
+ *     it was not asked. Whoever uses it does not close it
  */
-public record PageEncodings(boolean zeroRuns, Set<PageCodec> codecs, @Nullable BaseCache bases) {
+public record PageEncodings(
+    boolean zeroRuns,
+    Set<PageCodec> codecs,
+    @Nullable BaseCache bases,
+    @Nullable KnownPages known) {
   public PageEncodings {
     codecs = Set.copyOf(codecs);
     if (codecs.isEmpty()) {
       throw new IllegalArgumentException("no codec, not even raw");
     }
+  }
+
+  /** For a target that was not asked what it has. */
+  public PageEncodings(boolean zeroRuns, Set<PageCodec> codecs, @Nullable BaseCache bases) {
+    this(zeroRuns, codecs, bases, null);
   }
 }

@@ -22,6 +22,16 @@ public interface PageSink {
   void pages(int round, int region, long firstPage, ByteBuf data) throws IOException;
 
   /**
+   * These pages are what is there of them from an earlier time. Unless an implementation says
+   * otherwise there is nothing.
+   *
+   * @throws ProtocolException if there is nothing, or it was not named to the sender
+   */
+  default void known(int round, int region, long firstPage, int count) throws IOException {
+    throw ProtocolException.violation("page " + firstPage + " is not known here");
+  }
+
+  /**
    * What has landed of these pages, because they are about to come as differences from it. Unless
    * an implementation says otherwise there is nothing.
    *

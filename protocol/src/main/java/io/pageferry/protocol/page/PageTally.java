@@ -7,6 +7,7 @@ public final class PageTally {
   private long lz4;
   private long zstd;
   private long delta;
+  private long known;
   private long deltaHits;
   private long deltaMisses;
   private long deltaOverflows;
@@ -31,6 +32,10 @@ public final class PageTally {
 
   void delta(long pages) {
     delta += pages;
+  }
+
+  void known(long pages) {
+    known += pages;
   }
 
   void deltaHit() {
@@ -75,6 +80,11 @@ public final class PageTally {
     return delta;
   }
 
+  /** Pages that were only named, because the target still has them from an earlier time. */
+  public long known() {
+    return known;
+  }
+
   /** Pages sent again whose base was in the cache, whether the difference paid or not. */
   public long deltaHits() {
     return deltaHits;
@@ -92,7 +102,7 @@ public final class PageTally {
 
   /** All pages. */
   public long pages() {
-    return zero + raw + lz4 + zstd + delta;
+    return zero + raw + lz4 + zstd + delta + known;
   }
 
   /** Frames, each with its header. */
@@ -112,6 +122,7 @@ public final class PageTally {
     lz4 += other.lz4;
     zstd += other.zstd;
     delta += other.delta;
+    known += other.known;
     deltaHits += other.deltaHits;
     deltaMisses += other.deltaMisses;
     deltaOverflows += other.deltaOverflows;
@@ -121,7 +132,7 @@ public final class PageTally {
 
   @Override
   public String toString() {
-    return "%d zero, %d raw, %d lz4, %d zstd, %d delta in %d frames, %d bytes"
-        .formatted(zero, raw, lz4, zstd, delta, frames, wireBytes);
+    return "%d zero, %d raw, %d lz4, %d zstd, %d delta, %d known in %d frames, %d bytes"
+        .formatted(zero, raw, lz4, zstd, delta, known, frames, wireBytes);
   }
 }

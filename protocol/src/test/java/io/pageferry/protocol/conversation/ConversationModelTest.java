@@ -29,6 +29,8 @@ import io.pageferry.protocol.message.PageSpan;
 import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.Prepared;
 import io.pageferry.protocol.message.Progress;
+import io.pageferry.protocol.message.Recall;
+import io.pageferry.protocol.message.Recalled;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.protocol.message.Resume;
 import io.pageferry.protocol.message.Resumed;
@@ -114,6 +116,9 @@ class ConversationModelTest {
     KEEP_ALIVE(' '),
     PROGRESS(' '),
     SUMMARY(' '),
+    RECALL(' '),
+    RECALLED(' '),
+    RECALLED_LAST(' '),
     PAGES(' '),
     ROUND_END(' '),
     PAGE_REQUEST(' ');
@@ -140,6 +145,8 @@ class ConversationModelTest {
           Event.STILL_MISSING,
           Event.STILL_MISSING_LAST,
           Event.TARGET_ABORT,
+          Event.RECALLED,
+          Event.RECALLED_LAST,
           Event.PROGRESS);
 
   @ParameterizedTest
@@ -279,6 +286,9 @@ class ConversationModelTest {
       case KEEP_ALIVE -> new KeepAlive(0);
       case PROGRESS -> new Progress(1);
       case SUMMARY -> new DirtySummary(round, (int) extra, 1, List.of());
+      case RECALL -> new Recall(new byte[Recall.SALT_BYTES]);
+      case RECALLED -> new Recalled((int) extra, false, model.named, new byte[16]);
+      case RECALLED_LAST -> new Recalled((int) extra, true, PAGES_IN_ALL - 1, new byte[16]);
       case MISSING, STILL_MISSING ->
           new Missing((int) extra, false, List.of(new PageSpan(model.missing % PAGES_IN_ALL, 1)));
       case MISSING_LAST, STILL_MISSING_LAST -> new Missing((int) extra, true, List.of());
@@ -311,6 +321,12 @@ class ConversationModelTest {
     private int landed;
     private int deviceBytes;
     private int missing;
+
+    /** Whether the target was asked what it has; how much it has said, and whether that is all. */
+    private boolean asked;
+
+    private int named;
+    private boolean toldAll;
 
     /** Whether something of the coming round was taken. */
     private boolean overtaken;
@@ -345,8 +361,24 @@ class ConversationModelTest {
                 && (said('X') || said('L'));
         case PROGRESS -> (said('K') && !judged) || (fetching() && !said('T'));
         case SUMMARY -> extra == 0 && round == begun && begun > 0 && !said('V') && !postcopy();
-        case MISSING -> prefix(event) && granted && !overtaken && extra == 0 && pageIsLeft();
-        case MISSING_LAST -> prefix(event) && granted && !overtaken && extra == 0;
+        case MISSING ->
+            prefix(event)
+                && granted
+                && !overtaken
+                && extra == 0
+                && pageIsLeft()
+                && (!asked || begun > 0);
+        case MISSING_LAST ->
+            prefix(event) && granted && !overtaken && extra == 0 && (!asked || begun > 0);
+        case RECALL -> !asked && (history.endsWith("K") || history.endsWith("Kr"));
+        case RECALLED, RECALLED_LAST ->
+            asked
+                && !toldAll
+                && extra == 0
+                && named < PAGES_IN_ALL
+                && landed == 0
+                && begun <= 1
+                && !postcopy();
         case SWITCH -> prefix(event) && round == begun + 1 && extra == 0;
         // The target says what it lacks of a layout that only the source can hold against it.
         case STILL_MISSING -> prefix(event) && (target || (extra == 0 && pageIsLeft()));
@@ -373,6 +405,9 @@ class ConversationModelTest {
         }
         case MISSING, STILL_MISSING -> missing++;
         case PAGES -> overtaken |= round > begun;
+        case RECALL -> asked = true;
+        case RECALLED -> named++;
+        case RECALLED_LAST -> toldAll = true;
         case LANDED -> landed++;
         case DEVICE, DEVICE_LAST -> deviceBytes += 5;
         case ROUND_END -> {

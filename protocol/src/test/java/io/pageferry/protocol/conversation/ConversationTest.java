@@ -27,6 +27,8 @@ import io.pageferry.protocol.message.PageRequest;
 import io.pageferry.protocol.message.PageSpan;
 import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.Prepared;
+import io.pageferry.protocol.message.Recall;
+import io.pageferry.protocol.message.Recalled;
 import io.pageferry.protocol.message.Reclaim;
 import io.pageferry.protocol.message.RegionOffer;
 import io.pageferry.protocol.message.Resume;
@@ -68,6 +70,62 @@ class ConversationTest {
     toTarget(new Goodbye());
     assertThat(source.phase()).isEqualTo(Phase.CLOSED);
     assertThat(target.phase()).isEqualTo(Phase.CLOSED);
+  }
+
+  @Test
+  void whatTheTargetHasIsToldUntilTheFirstRoundHasLanded() throws ProtocolException {
+    greetAndAccept();
+    assertRefusedBySource(new Recalled(0, true, 0, new byte[0]));
+    toTarget(new Recall(new byte[Recall.SALT_BYTES]));
+    assertIllegal(new Recall(new byte[Recall.SALT_BYTES]));
+    assertIllegal(new Missing(0, true, List.of()));
+    toSource(new Recalled(0, false, 3, new byte[32]));
+    assertRefusedBySource(new Recalled(0, false, 4, new byte[16]));
+    assertRefusedBySource(new Recalled(1, false, 0, new byte[16]));
+    assertRefusedBySource(new Recalled(0, false, 255, new byte[32]));
+    toTarget(new RoundBegin(1, false, 1));
+    toSource(new Recalled(0, false, 5, new byte[16]));
+    round(1, 1, 0);
+    toSource(new Recalled(0, false, 9, new byte[16]));
+    toSource(new RoundLanded(1, 1));
+    assertRefusedBySource(new Recalled(0, true, 10, new byte[16]));
+    toTarget(new Missing(0, true, List.of()));
+  }
+
+  @Test
+  void aSourceMayAskInTheFirstRoundAndNotLater() throws ProtocolException {
+    greetAndAccept();
+    toTarget(new RoundBegin(1, false, 1));
+    toTarget(new Recall(new byte[Recall.SALT_BYTES]));
+    toSource(new Recalled(0, true, 0, new byte[0]));
+    assertRefusedBySource(new Recalled(0, true, 0, new byte[0]));
+    round(1, 1, 0);
+    toSource(new RoundLanded(1, 1));
+    assertIllegal(new Recall(new byte[Recall.SALT_BYTES]));
+  }
+
+  @Test
+  void aPeerThatCannotTellIsNotAsked() throws ProtocolException {
+    Capabilities without = new Capabilities(Capabilities.CURRENT.bits() & ~Capabilities.KNOWN);
+    toTarget(
+        new Hello(
+            VersionRange.CURRENT,
+            ChannelRole.CONTROL,
+            Capabilities.CURRENT,
+            Limits.CURRENT,
+            "test",
+            Hello.NO_MIGRATION,
+            new byte[0],
+            0));
+    toSource(new Welcome(1, without, Limits.CURRENT, "test"));
+    toTarget(offer(PostcopyWish.IF_POSSIBLE));
+    toSource(new Accepted(tokens(), 0, new byte[32]));
+    assertIllegal(new Recall(new byte[Recall.SALT_BYTES]));
+  }
+
+  private void assertRefusedBySource(Message fromTarget) {
+    assertThatThrownBy(() -> target.sent(fromTarget)).isInstanceOf(ProtocolException.class);
+    assertThatThrownBy(() -> source.received(fromTarget)).isInstanceOf(ProtocolException.class);
   }
 
   @Test

@@ -120,6 +120,8 @@ class MessageCodecTest {
     "MISSING, 4, ffffffff, out of range",
     "PAGE_REQUEST, 2, 0102, 513 entries",
     "RESUMED, 20, 1100, 17 entries",
+    "RECALLED, 4, 00100000, 4096 entries",
+    "RECALLED, 4, ffffffff, out of range",
   })
   void aLengthOneOverItsLimitIsRefusedBeforeItsBytesAreLookedFor(
       FrameType type, int offset, String hex, String message) {
@@ -195,9 +197,23 @@ class MessageCodecTest {
     "SETTLED, 96, ffffffffffffffff, guest operations afterwards -1",
     "RESUMED, 16, 00000000, round 0",
     "RESUMED, 20, 0000, join tokens 0",
+    "RECALLED, 0, 0004, region 1024",
+    "RECALLED, 2, 02, neither yes nor no",
+    "RECALLED, 3, 01, reserved",
+    "RECALLED, 8, ffffffff03000000, first page 17179869183",
+    "RECALLED, 8, ffffffffffffffff, first page -1",
   })
   void aValueOutsideItsRangeIsRefused(FrameType type, int offset, String hex, String message) {
     assertRefused(type, offset, hex, message);
+  }
+
+  @Test
+  void onlyTheLastOfASeriesMayNameNothing() throws ProtocolException {
+    assertThat(decode(FrameType.RECALLED, ByteBufUtil.decodeHexDump("00000100" + "00".repeat(12))))
+        .isEqualTo(new Recalled(0, true, 0, new byte[0]));
+    assertThatThrownBy(() -> decode(FrameType.RECALLED, ByteBufUtil.decodeHexDump("00".repeat(16))))
+        .isInstanceOf(ProtocolException.class)
+        .hasMessageContaining("number of digests 0");
   }
 
   @Test

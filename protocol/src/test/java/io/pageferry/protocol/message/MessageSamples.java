@@ -163,7 +163,25 @@ final class MessageSamples {
                 + "0100" // one data channel
                 + "0000"
                 + "01".repeat(32)
-                + "a5".repeat(32)));
+                + "a5".repeat(32)),
+        new Sample(new Recall(token(0xA5)), "a5".repeat(32)),
+        new Sample(
+            new Recalled(1, true, 0x10000000L, digests()),
+            "0100" // region 1
+                + "01" // last
+                + "00"
+                + "02000000" // two pages
+                + "0000001000000000"
+                + "00".repeat(16) // one that is not there
+                + "0102030405060708090a0b0c0d0e0f10"));
+  }
+
+  private static byte[] digests() {
+    byte[] digests = new byte[2 * Recalled.DIGEST_BYTES];
+    for (int i = 0; i < Recalled.DIGEST_BYTES; i++) {
+      digests[Recalled.DIGEST_BYTES + i] = (byte) (i + 1);
+    }
+    return digests;
   }
 
   static byte[] token(int fill) {

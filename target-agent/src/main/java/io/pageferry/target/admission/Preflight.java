@@ -1,5 +1,6 @@
 package io.pageferry.target.admission;
 
+import io.pageferry.agent.copies.GuestCopies;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestPlace;
 import io.pageferry.guest.description.GuestDescription;
@@ -39,13 +40,19 @@ public final class Preflight {
   private final AllowList allowed;
   private final Path stateDirectory;
   private final Duration launchLimit;
+  private final GuestCopies copies;
 
   public Preflight(
-      GuestFolder guests, AllowList allowed, Path stateDirectory, Duration launchLimit) {
+      GuestFolder guests,
+      AllowList allowed,
+      Path stateDirectory,
+      Duration launchLimit,
+      GuestCopies copies) {
     this.guests = guests;
     this.allowed = allowed;
     this.stateDirectory = stateDirectory;
     this.launchLimit = launchLimit;
+    this.copies = copies;
   }
 
   /**
@@ -65,17 +72,18 @@ public final class Preflight {
     requireFree(description);
     requireFaults(offer, description);
     IncomingGuest guest =
-        IncomingGuest.begin(stateDirectory, offer.migration(), description, peer.name());
+        IncomingGuest.begin(stateDirectory, offer.migration(), description, peer.name(), copies);
     boolean admitted = false;
     try {
       List<Long> regionBytes = offer.regions().stream().map(RegionOffer::bytes).toList();
       boolean ahead = offer.mode() != MigrationMode.POSTCOPY;
+      boolean recall = ahead && both.has(Capabilities.KNOWN);
       if (description.launch().isEmpty()) {
         // Reserving empties the image that is there: only once its guest has said that it waits.
         guest.launch(launchLimit);
-        guest.reserve(regionBytes, ahead);
+        guest.reserve(regionBytes, ahead, recall);
       } else {
-        guest.reserve(regionBytes, ahead);
+        guest.reserve(regionBytes, ahead, recall);
         guest.launch(launchLimit);
       }
       guest.requireSameMachine(offer.machine());
@@ -87,6 +95,7 @@ public final class Preflight {
     } finally {
       if (!admitted) {
         guest.renounce();
+        guest.keepEarlier();
         guest.remove();
       }
     }

@@ -1,5 +1,8 @@
 package io.pageferry.target.incoming;
 
+import io.pageferry.agent.copies.CopyLimits;
+import io.pageferry.agent.copies.GuestCopies;
+import io.pageferry.agent.copies.GuestCopy;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerSide;
@@ -16,6 +19,7 @@ import io.pageferry.guest.control.QemuMachine;
 import io.pageferry.guest.description.ControlDescription;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
+import io.pageferry.guest.description.MemoryDescription;
 import io.pageferry.guest.fault.FaultService;
 import io.pageferry.guest.handover.GuestHandover;
 import io.pageferry.guest.handover.GuestRegion;
@@ -29,9 +33,11 @@ import io.pageferry.protocol.message.Offer;
 import io.pageferry.target.MigrationAborted;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -57,6 +63,9 @@ public final class IncomingGuest {
 
   /** The ledger's field that says whether the image files are ours to remove. */
   public static final String IMAGE_MADE_HERE = "imageMadeHere";
+
+  /** The ledger's field for the files that were a copy of an earlier time, and are ours as well. */
+  static final String RETURNED = "returned";
 
   /** The ledger's field for the time at which it was made, ISO 8601. */
   static final String BEGUN = "begun";
@@ -95,7 +104,11 @@ public final class IncomingGuest {
   private final GuestDescription description;
   private final GuestPlace place;
   private final OwnershipLedger ledger;
+  private final GuestCopies copies;
   private @Nullable GuestImage image;
+
+  /** What the image holds from an earlier time. */
+  private @Nullable PopulatedPages earlier;
 
   /** Whether all of the image's memory is booked; where it is not, pages have to stay missing. */
   private boolean held;
@@ -110,8 +123,10 @@ public final class IncomingGuest {
   /** Where a guest whose memory is in no file connects while it loads its state. */
   private volatile @Nullable HandoverListener awaited;
 
-  private IncomingGuest(UUID migration, GuestDescription description, OwnershipLedger ledger) {
+  private IncomingGuest(
+      UUID migration, GuestDescription description, OwnershipLedger ledger, GuestCopies copies) {
     this.migration = migration;
+    this.copies = copies;
     this.description = description;
     this.place = GuestPlace.of(description, MigrationProcesses.markOfTarget(migration));
     this.ledger = ledger;
@@ -121,9 +136,14 @@ public final class IncomingGuest {
    * Writes down, on disk, that this host is about to receive the guest.
    *
    * @param peer the sending agent's name, by its certificate
+   * @param copies where the guest may have left its memory, and may leave it again
    */
   public static IncomingGuest begin(
-      Path stateDirectory, UUID migration, GuestDescription description, String peer)
+      Path stateDirectory,
+      UUID migration,
+      GuestDescription description,
+      String peer,
+      GuestCopies copies)
       throws MigrationAborted {
     LedgerFields fields =
         LedgerFields.of(description.name(), peer)
@@ -146,7 +166,8 @@ public final class IncomingGuest {
       return new IncomingGuest(
           migration,
           description,
-          OwnershipLedger.create(stateDirectory, LedgerSide.TARGET, migration, fields));
+          OwnershipLedger.create(stateDirectory, LedgerSide.TARGET, migration, fields),
+          copies);
     } catch (LedgerException e) {
       if (e.problem() == LedgerException.Problem.EXISTS) {
         throw new MigrationAborted(
@@ -181,7 +202,12 @@ public final class IncomingGuest {
     }
     IncomingGuest guest;
     try {
-      guest = new IncomingGuest(ledger.migration(), GuestDescription.load(Path.of(file)), ledger);
+      guest =
+          new IncomingGuest(
+              ledger.migration(),
+              GuestDescription.load(Path.of(file)),
+              ledger,
+              new GuestCopies(ledger.stateDirectory(), CopyLimits.NONE));
     } catch (DescriptionException e) {
       throw new MigrationAborted(
           AbortReason.IO_ERROR, "its description cannot be read: " + e.getMessage(), e);
@@ -229,8 +255,10 @@ public final class IncomingGuest {
    * @param ahead whether the memory for all of it is held from now on. For a guest of which nothing
    *     comes before it runs it cannot be: a page that is held counts as there. Then it is only
    *     seen to that there is as much
+   * @param recall whether a copy of the guest may be made use of
    */
-  public void reserve(List<Long> regionBytes, boolean ahead) throws MigrationAborted {
+  public void reserve(List<Long> regionBytes, boolean ahead, boolean recall)
+      throws MigrationAborted {
     if (description.anonymousMemory()) {
       requireMemory(regionBytes.stream().mapToLong(Long::longValue).sum());
       return;
@@ -238,10 +266,10 @@ public final class IncomingGuest {
     try {
       if (!description.launch().isEmpty()) {
         held = ahead;
-        image =
-            ahead
-                ? GuestImage.createReserved(description, regionBytes)
-                : GuestImage.createSparse(description, regionBytes);
+        image = recall ? returned(regionBytes) : null;
+        if (image == null) {
+          image = made(regionBytes, ahead);
+        }
         return;
       }
       GuestImage opened = GuestImage.openExisting(description);
@@ -266,6 +294,105 @@ public final class IncomingGuest {
       throw new MigrationAborted(
           AbortReason.IO_ERROR, "the target cannot prepare its image: " + e.getMessage(), e);
     }
+  }
+
+  /** A copy never keeps a guest out: it gives its room. */
+  private GuestImage made(List<Long> regionBytes, boolean ahead) throws IOException {
+    while (true) {
+      try {
+        return ahead
+            ? GuestImage.createReserved(description, regionBytes)
+            : GuestImage.createSparse(description, regionBytes);
+      } catch (ImageException e) {
+        if (!lacksRoom(e) || !copies.removeOldest()) {
+          throw e;
+        }
+      }
+    }
+  }
+
+  private static boolean lacksRoom(ImageException e) {
+    return e.problem() == ImageException.Problem.NO_MEMORY
+        || e.problem() == ImageException.Problem.FILE_SYSTEM_FULL;
+  }
+
+  /**
+   * The image that this guest left here, or that an attempt to come left, with what it holds; null
+   * if there is none that can be used.
+   */
+  private @Nullable GuestImage returned(List<Long> regionBytes) {
+    GuestImage opened = null;
+    try {
+      Optional<GuestCopy> copy =
+          copies.find(description.name(), ledger.fields().peer(), places(regionBytes));
+      if (copy.isEmpty()) {
+        return null;
+      }
+      // Before the files have the image's names: they are older than this ledger.
+      ledger.update(ledger.fields().with(RETURNED, GuestCopies.identity(copy.get())));
+      if (!copies.giveBack(copy.get())) {
+        return null;
+      }
+      opened = GuestImage.openKept(description, regionBytes);
+      // Before all of it is taken, which leaves no holes.
+      PopulatedPages populated = PopulatedPages.of(opened);
+      reserve(opened);
+      earlier = populated;
+      return opened;
+    } catch (IOException e) {
+      LOG.warn("the copy of guest {} cannot be used: {}", description.name(), e.getMessage());
+      discard(opened);
+      return null;
+    }
+  }
+
+  private void reserve(GuestImage opened) throws IOException {
+    while (true) {
+      try {
+        opened.reserve();
+        return;
+      } catch (ImageException e) {
+        if (!lacksRoom(e) || !copies.removeOldest()) {
+          throw e;
+        }
+      }
+    }
+  }
+
+  private List<GuestCopy.Place> places(List<Long> regionBytes) {
+    List<GuestCopy.Place> places = new ArrayList<>();
+    for (MemoryDescription memory : description.memory()) {
+      places.add(
+          new GuestCopy.Place(
+              memory.name(),
+              memory.path().toAbsolutePath().normalize().toString(),
+              regionBytes.get(places.size())));
+    }
+    return places;
+  }
+
+  /** What had its old names back and is of no use: an image of this migration is to be made. */
+  private void discard(@Nullable GuestImage opened) {
+    try {
+      String identity = ledger.fields().more().getOrDefault(RETURNED, "");
+      for (MemoryDescription memory : description.memory()) {
+        if (Files.exists(memory.path(), LinkOption.NOFOLLOW_LINKS)
+            && GuestCopies.isOneOf(identity, memory.path())) {
+          Files.delete(memory.path());
+        }
+      }
+    } catch (IOException e) {
+      LOG.warn("migration {}: {}", migration, e.toString());
+    } finally {
+      if (opened != null) {
+        opened.close();
+      }
+    }
+  }
+
+  /** What the image holds from an earlier time; after {@link #reserve}. */
+  public Optional<PopulatedPages> earlier() {
+    return Optional.ofNullable(earlier);
   }
 
   private static void requireMemory(long bytes) throws MigrationAborted {
@@ -297,7 +424,7 @@ public final class IncomingGuest {
             e);
       }
     }
-    try (ReservedMemory _ = ReservedMemory.warm(held ? image : null)) {
+    try (ReservedMemory _ = ReservedMemory.warm(held && earlier == null ? image : null)) {
       long deadline = System.nanoTime() + limit.toNanos();
       while (!reached(deadline)) {
         requireAlive();
@@ -595,8 +722,48 @@ public final class IncomingGuest {
   }
 
   /**
-   * Ends the launched process and removes the image. What cannot be removed is logged, and the
-   * ledger tells the sweep.
+   * Keeps what has come of this guest as a copy, for the next attempt, if copies are kept here. To
+   * be called before {@link #remove}, when nothing lands any more.
+   *
+   * @param worth which pages have come; those of an earlier time stay as well
+   * @return whether there is a copy now
+   */
+  public boolean keepCopy(PopulatedPages worth) {
+    GuestImage made = image;
+    if (made == null || description.launch().isEmpty() || !copies.any()) {
+      return false;
+    }
+    try {
+      if (earlier != null) {
+        worth.add(earlier);
+      }
+      worth.clearOthers(made);
+      return copies.keep(migration, description.name(), ledger.fields().peer(), made).isPresent();
+    } catch (IOException e) {
+      LOG.warn("what came of guest {} cannot be kept: {}", description.name(), e.toString());
+      return false;
+    }
+  }
+
+  /** As {@link #keepCopy}, when nothing has come yet. */
+  public void keepEarlier() {
+    if (earlier != null) {
+      keepCopy(PopulatedPages.none(description.memory().size()));
+    }
+  }
+
+  /** The guest is here: what was left of an earlier time is of no use any more. */
+  public void forgetCopies() {
+    try {
+      copies.forget(ledger.fields().images());
+    } catch (IOException e) {
+      LOG.warn("migration {}: {}", migration, e.toString());
+    }
+  }
+
+  /**
+   * Ends the launched process and removes the image, unless that is a copy now. What cannot be
+   * removed is logged, and the ledger tells the sweep.
    */
   public void remove() {
     liftFaults();

@@ -1,5 +1,6 @@
 package io.pageferry.target.incoming;
 
+import io.pageferry.agent.copies.GuestCopies;
 import io.pageferry.agent.ledger.LedgerEntry;
 import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerState;
@@ -15,6 +16,7 @@ import java.time.Instant;
 import java.util.Collections;
 import java.util.List;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -72,7 +74,7 @@ public final class Leftovers {
     // A file older than the ledger is not what this migration made.
     boolean clean = true;
     for (String image : fields.images()) {
-      clean &= removeImage(Path.of(image), begun);
+      clean &= removeImage(Path.of(image), begun, fields.more().get(IncomingGuest.RETURNED));
     }
     return clean;
   }
@@ -127,11 +129,12 @@ public final class Leftovers {
     return Instant.parse(fields.more().getOrDefault(IncomingGuest.BEGUN, Instant.EPOCH.toString()));
   }
 
-  private static boolean removeImage(Path image, Instant begun) {
+  private static boolean removeImage(Path image, Instant begun, @Nullable String returned) {
     try {
       BasicFileAttributes attributes = Files.readAttributes(image, BasicFileAttributes.class);
       // The agent may have been killed before it found that another's file is in the way.
-      if (attributes.creationTime().toInstant().plusSeconds(1).isBefore(begun)) {
+      boolean older = attributes.creationTime().toInstant().plusSeconds(1).isBefore(begun);
+      if (older && (returned == null || !GuestCopies.isOneOf(returned, image))) {
         LOG.warn("{} is older than the migration and is left alone", image);
         return true;
       }

@@ -31,6 +31,15 @@ interface Berth {
     throw ProtocolException.violation("a delta of page " + firstPage + " outside of the rounds");
   }
 
+  /**
+   * Pages that are what they were at an earlier time. Only where an image of then is there.
+   *
+   * @throws ProtocolException if there is none, or the source was not told of it
+   */
+  default void known(int region, long firstPage, int count) throws IOException {
+    throw ProtocolException.violation("page " + firstPage + " is not known here");
+  }
+
   /** The end of a frame: nothing of it is put off any longer. */
   void flush() throws IOException;
 }

@@ -1,12 +1,14 @@
 package io.pageferry.target.reception;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.PooledByteBufAllocator;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.protocol.frame.ProtocolException;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageBatch;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Lands pages in the image's files, while the guest stands still.
@@ -17,6 +19,7 @@ import java.nio.ByteBuffer;
 final class ImageBerth implements Berth {
   private final GuestImage image;
   private final ImageDigest.Stripe stripe;
+  private final @Nullable EarlierPages earlier;
 
   /** A run of zero pages that may go on; punching is a system call, so neighbours share one. */
   private int zeroRegion;
@@ -24,16 +27,45 @@ final class ImageBerth implements Berth {
   private long zeroFirst;
   private long zeroCount;
 
-  ImageBerth(GuestImage image, ImageDigest.Stripe stripe) {
+  /**
+   * @param earlier what the image holds from an earlier time; null for an image that was new
+   */
+  ImageBerth(GuestImage image, ImageDigest.Stripe stripe, @Nullable EarlierPages earlier) {
     this.image = image;
     this.stripe = stripe;
+    this.earlier = earlier;
   }
 
   @Override
   public void pages(int region, long firstPage, ByteBuf data) throws IOException {
     flush();
+    land(region, firstPage, data.readableBytes() / PageBatch.PAGE_BYTES);
     image.write(region, firstPage, data.nioBuffer());
     stripe.pages(region, firstPage, data);
+  }
+
+  private void land(int region, long firstPage, long count) {
+    if (earlier != null) {
+      earlier.landed(region, firstPage, count);
+    }
+  }
+
+  /** The digest is of what is here: should that not be what was named, the comparison finds it. */
+  @Override
+  public void known(int region, long firstPage, int count) throws IOException {
+    flush();
+    if (earlier == null || !earlier.take(region, firstPage, count)) {
+      throw ProtocolException.violation(
+          "%d pages from %d on are not known here, or have landed".formatted(count, firstPage));
+    }
+    int bytes = count * PageBatch.PAGE_BYTES;
+    ByteBuf there = PooledByteBufAllocator.DEFAULT.directBuffer(bytes, bytes);
+    try {
+      image.read(region, firstPage, there.nioBuffer(0, bytes));
+      stripe.pages(region, firstPage, there.writerIndex(bytes));
+    } finally {
+      there.release();
+    }
   }
 
   /** Reads the image and not its digest, which is only asked whether there is anything. */
@@ -57,6 +89,7 @@ final class ImageBerth implements Berth {
       zeroFirst = firstPage;
       zeroCount = count;
     }
+    land(region, firstPage, count);
     stripe.zero(region, firstPage, count);
   }
 

@@ -7,6 +7,7 @@ import java.util.concurrent.atomic.LongAdder;
 final class LandedPages {
   private final LongAdder pages = new LongAdder();
   private final LongAdder zeroPages = new LongAdder();
+  private final LongAdder knownPages = new LongAdder();
   private long countedPages;
   private long countedZero;
 
@@ -17,6 +18,16 @@ final class LandedPages {
   void addZero(long count) {
     pages.add(count);
     zeroPages.add(count);
+  }
+
+  void addKnown(long count) {
+    pages.add(count);
+    knownPages.add(count);
+  }
+
+  /** Pages that were here from an earlier time. */
+  long knownPages() {
+    return knownPages.sum();
   }
 
   /** All pages, duplicates and zero pages included. */

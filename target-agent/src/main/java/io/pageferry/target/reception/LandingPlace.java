@@ -7,6 +7,7 @@ import io.pageferry.protocol.page.Digest;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.target.MigrationAborted;
+import io.pageferry.target.incoming.PopulatedPages;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +20,7 @@ final class LandingPlace implements AutoCloseable {
   private final ImageLayout layout;
   private final @Nullable GuestImage image;
   private final ImageDigest digest;
+  private final @Nullable EarlierPages earlier;
   private volatile @Nullable FaultService faults;
 
   /**
@@ -27,7 +29,19 @@ final class LandingPlace implements AutoCloseable {
    * @throws MigrationAborted NO_MEMORY when there is none for the digest
    */
   LandingPlace(ImageLayout layout, @Nullable GuestImage image) throws MigrationAborted {
+    this(layout, image, null);
+  }
+
+  /**
+   * @param image null when the memory is the guest's own and no file: then nothing can land before
+   *     its fault service is there
+   * @param earlier what the image holds from an earlier time; null if it is new
+   * @throws MigrationAborted NO_MEMORY when there is none for the digest
+   */
+  LandingPlace(ImageLayout layout, @Nullable GuestImage image, @Nullable EarlierPages earlier)
+      throws MigrationAborted {
     this.layout = layout;
+    this.earlier = earlier;
     this.image = image;
     try {
       this.digest = new ImageDigest(layout);
@@ -50,12 +64,26 @@ final class LandingPlace implements AutoCloseable {
     if (service != null) {
       return new FaultBerth(service, digest.stripe());
     }
-    return image == null ? new NoBerth() : new ImageBerth(image, digest.stripe());
+    return image == null ? new NoBerth() : new ImageBerth(image, digest.stripe(), earlier);
   }
 
   /** From here on every berth is one of the fault service's. */
   void serveFaults(FaultService service) {
     faults = service;
+  }
+
+  /** Which pages have landed with content. No berth may be in use. */
+  PopulatedPages content() {
+    PopulatedPages content = PopulatedPages.none(layout.regions().size());
+    ImageDigest.Stripe stripe = digest.stripe();
+    for (int region = 0; region < layout.regions().size(); region++) {
+      for (long page = 0; page < layout.regions().get(region).pages(); page++) {
+        if (stripe.haveContent(region, page, 1)) {
+          content.add(region, page, 1);
+        }
+      }
+    }
+    return content;
   }
 
   /** The running digest; exact while nothing lands. */

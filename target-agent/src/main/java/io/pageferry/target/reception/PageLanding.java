@@ -109,6 +109,17 @@ final class PageLanding implements FrameListener, PageSink {
   }
 
   @Override
+  public void known(int round, int region, long firstPage, int count) throws IOException {
+    admit(round);
+    if (round != 1) {
+      throw ProtocolException.violation("a known page in round " + round);
+    }
+    berth.known(region, firstPage, count);
+    landedInRound += count;
+    landed.addKnown(count);
+  }
+
+  @Override
   public void bases(int round, int region, long firstPage, ByteBuffer into) throws IOException {
     admit(round);
     berth.bases(region, firstPage, into);

@@ -19,6 +19,7 @@ import io.pageferry.protocol.page.PageBatch;
 import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.admission.Preflight;
 import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.PopulatedPages;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Objects;
@@ -44,7 +45,9 @@ public final class Reception extends Arrival {
   private @Nullable LandingPlace place;
   private @Nullable MissingMemory missing;
   private @Nullable Handover handover;
+  private @Nullable Recollection recollection;
   private boolean unserved;
+  private boolean switchedOver;
   private @Nullable Retake successor;
 
   /**
@@ -129,8 +132,17 @@ public final class Reception extends Arrival {
                         inbox.put(
                             new ReceptionEvent.GuestEnded(
                                 "the guest launched on the target ended" + launch.lastWords()))));
-    LandingPlace landing = new LandingPlace(layout(offer), admitted.image().orElse(null));
+    ImageLayout layout = layout(offer);
+    EarlierPages earlier = admitted.earlier().isPresent() ? new EarlierPages(layout) : null;
+    LandingPlace landing = new LandingPlace(layout, admitted.image().orElse(null), earlier);
     place = landing;
+    recollection =
+        new Recollection(
+            admitted.image().orElse(null),
+            admitted.earlier().orElse(null),
+            earlier,
+            link.conversation(),
+            link.control());
     missing = new MissingMemory(admitted, landing.layout(), landing, new FaultLine(inbox, meters));
     PageChannels channels =
         link.openChannels(offer.dataChannels(), admitted.holdsFaults(), landing, limits, landed);
@@ -138,7 +150,15 @@ public final class Reception extends Arrival {
     story.info(
         "guest '{}': memory {}, guest {}{} in {} ms",
         offer.guest(),
-        offer.mode() == MigrationMode.POSTCOPY ? "there" : "reserved",
+        offer.mode() == MigrationMode.POSTCOPY
+            ? "there"
+            : admitted
+                .earlier()
+                .map(
+                    pages ->
+                        "reserved, with %d MiB of an earlier time"
+                            .formatted((pages.count() * PageBatch.PAGE_BYTES) >> 20))
+                .orElse("reserved"),
         admitted.launched().map(l -> "launched as process " + l.handle().pid()).orElse("reached"),
         admitted.handsOverAtLoad()
             ? ", its page faults waited for"
@@ -182,6 +202,7 @@ public final class Reception extends Arrival {
             progress,
             meters,
             landed,
+            Objects.requireNonNull(recollection),
             story);
     intake.run();
     Switch switched = intake.switched();
@@ -191,6 +212,7 @@ public final class Reception extends Arrival {
     last.prepare(intake.digest(), landing.digest(), intake.deviceState(), landing.layout());
     last.awaitCommit();
     takeOver(last);
+    Objects.requireNonNull(guest).forgetCopies();
     last.awaitGoodbye(landed);
     return "completed";
   }
@@ -203,6 +225,7 @@ public final class Reception extends Arrival {
 
   private String moveInBeforeItsPages(Switch switched, byte[] deviceState)
       throws MigrationAborted, InterruptedException {
+    switchedOver = true;
     IncomingGuest held = Objects.requireNonNull(guest);
     Handover last = Objects.requireNonNull(handover);
     MissingMemory rest = Objects.requireNonNull(missing);
@@ -213,6 +236,7 @@ public final class Reception extends Arrival {
     boolean linked = !last.pagesCutOff();
     try {
       takeOver(last);
+      held.forgetCopies();
       started = true;
     } catch (MigrationAborted e) {
       if (held.ledger().current() != LedgerState.TAKEN_OVER) {
@@ -288,12 +312,32 @@ public final class Reception extends Arrival {
     }
     tell(why, tellSource);
     link.closeChannels();
+    closeRecollection();
     if (missing != null) {
       missing.abandon();
     }
+    boolean kept = keepCopy(why, held);
     held.remove();
-    story.info("guest '{}': nothing of it is left here", offer.guest());
+    story.info(
+        "guest '{}': nothing of it is left here{}",
+        offer.guest(),
+        kept ? " but a copy of what had come" : "");
     guest = null;
+  }
+
+  /** What has come may come again, unless it is the reason for the failure. */
+  private boolean keepCopy(MigrationAborted why, IncomingGuest held) {
+    LandingPlace landing = place;
+    if (landing == null
+        || switchedOver
+        || offer.mode() == MigrationMode.POSTCOPY
+        || why.reason() == AbortReason.DIGEST_MISMATCH
+        || why.reason() == AbortReason.PROTOCOL_VIOLATION
+        || why.reason() == AbortReason.CORRUPT_FRAME) {
+      return false;
+    }
+    PopulatedPages content = landing.content();
+    return (content.count() > 0 || held.earlier().isPresent()) && held.keepCopy(content);
   }
 
   private void tell(MigrationAborted why, boolean tellSource) {
@@ -302,10 +346,17 @@ public final class Reception extends Arrival {
     }
   }
 
+  private void closeRecollection() {
+    if (recollection != null) {
+      recollection.close();
+    }
+  }
+
   private void letGo() {
     refuseResume();
     link.close();
     closeLink();
+    closeRecollection();
     if (missing != null) {
       missing.close();
     }

@@ -6,6 +6,7 @@ import io.pageferry.protocol.message.DigestValue;
 import io.pageferry.protocol.message.DirtySummary;
 import io.pageferry.protocol.message.Message;
 import io.pageferry.protocol.message.Missing;
+import io.pageferry.protocol.message.Recall;
 import io.pageferry.protocol.message.RoundBegin;
 import io.pageferry.protocol.message.RoundLanded;
 import io.pageferry.protocol.message.Switch;
@@ -31,6 +32,7 @@ final class RoundIntake {
   private final ReceptionProgress progress;
   private final ReceptionMeters meters;
   private final LandedPages landed;
+  private final Recollection recollection;
   private final Logger story;
   private final Patience patience;
   private final DeviceStateAssembly deviceState;
@@ -51,6 +53,7 @@ final class RoundIntake {
       ReceptionProgress progress,
       ReceptionMeters meters,
       LandedPages landed,
+      Recollection recollection,
       Logger story) {
     this.guest = guest;
     this.line = line;
@@ -60,6 +63,7 @@ final class RoundIntake {
     this.progress = progress;
     this.meters = meters;
     this.landed = landed;
+    this.recollection = recollection;
     this.story = story;
     this.patience = new Patience(landed, limits.idleLimit());
     this.deviceState = new DeviceStateAssembly(limits.deviceStateBytes());
@@ -128,6 +132,7 @@ final class RoundIntake {
       // The source need not wait for the last round to land before it sends the rest.
       case DeviceState piece -> deviceState.add(piece);
       case DigestValue value -> digest = value;
+      case Recall asked -> recollection.begin(asked.salt());
       case Missing named -> missing.add(named);
       case Switch now -> switched = now;
       default -> throw SourceLine.unexpected(message);
@@ -138,6 +143,9 @@ final class RoundIntake {
     if (round.last()) {
       channels.settle();
     }
+    if (round.round() == 1) {
+      recollection.close();
+    }
     line.send(new RoundLanded(round.round(), pages));
     if (round.last()) {
       // While the source still waits for the guest's device state, which must not come before this.
@@ -147,11 +155,14 @@ final class RoundIntake {
     meters.roundLanded(landed, nanos);
     if (round.round() == 1 || round.last()) {
       story.info(
-          "guest '{}': {} {} landed, {} pages in {} ms",
+          "guest '{}': {} {} landed, {} pages{} in {} ms",
           guest,
           round.last() ? "last round" : "round",
           round.round(),
           pages,
+          round.round() == 1 && landed.knownPages() > 0
+              ? ", %d of them here from an earlier time".formatted(landed.knownPages())
+              : "",
           Math.round(nanos / 1e5) / 10.0);
     } else {
       LOG.debug("round {} landed, {} pages in {} ms", round.round(), pages, nanos / 1_000_000);

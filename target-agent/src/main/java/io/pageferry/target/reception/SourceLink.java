@@ -38,6 +38,11 @@ final class SourceLink implements AutoCloseable {
     this.line = new SourceLine(control, conversation, inbox, events);
   }
 
+  /** The state of the control channel; any thread. */
+  TargetConversation conversation() {
+    return conversation;
+  }
+
   PeerChannel control() {
     return control;
   }
