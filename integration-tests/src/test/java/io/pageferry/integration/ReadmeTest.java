@@ -3,6 +3,7 @@ package io.pageferry.integration;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.JavaCommand;
@@ -28,9 +29,9 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
- * The commands of README from certificates to the drill of a broken link, as they stand there, on
- * two hosts that are network namespaces. What differs: folders, the other host's name, and the size
- * of the guest.
+ * The commands of README from certificates to the drill of a broken link, and those of the way
+ * back, as they stand there, on two hosts that are network namespaces. What differs: folders, the
+ * other host's name, and the size of the guest.
  */
 @ExtendWith(Hosts.Shared.class)
 @Timeout(value = 240, unit = TimeUnit.SECONDS)
@@ -80,6 +81,7 @@ final class ReadmeTest {
           .replace("/etc/pageferry", folder.resolve("etc").toString())
           .replace("/dev/shm", images.toString())
           .replace("/run/", folder + "/run/")
+          .replace("hosta:", "10.213.0.1:")
           .replace("hostb:", "10.213.0.2:")
           .replace("512M", MEMORY);
     }
@@ -143,7 +145,7 @@ final class ReadmeTest {
   }
 
   @Test
-  void theDrillOfABrokenLink(Hosts hosts) throws Exception {
+  void theDrillOfABrokenLinkAndTheWayBack(Hosts hosts) throws Exception {
     Workplace workplace = hosts.workplace();
     try (NetworkLink link = NetworkLink.create()) {
       Host a = new Host(workplace, "a", link.sourceNamespace());
@@ -183,8 +185,31 @@ final class ReadmeTest {
       assertThat(verification.path("faultsFound").asLong()).describedAs(target.state()).isZero();
       assertThat(verification.path("running").asBoolean()).isTrue();
       assertThat(guest.awaitExit(Journey.LIMIT)).describedAs(guest.state()).isZero();
-      there.quit();
+      comesBack(a, b);
       target.close();
     }
+  }
+
+  /** To the copy that {@code source recover} has left on A. */
+  private static void comesBack(Host a, Host b) throws Exception {
+    List<MatchResult> back = commands(block("hosta:7420"));
+    assertThat(back).hasSize(3);
+    a.write("guests/web.yaml", block("- --incoming"));
+    RunningProcess target = a.serve(back.get(0).group(2));
+    target.awaitLine("listening", line -> line.contains("listening on"), Journey.LIMIT);
+    assertThat(a.run(back.get(1).group(2))).contains("copy of guest 'web'", "shared with 'beta'");
+    assertThat(back.get(2).group()).contains("on B");
+    // How fast this link is decides otherwise.
+    b.run(back.get(2).group(2).replace("--json", "--warm on --json"));
+    JsonNode report = new ObjectMapper().readTree(b.folder.resolve("report.json").toFile());
+    assertThat(report.path("pages").path("known").asLong())
+        .describedAs(target.state())
+        .isPositive();
+    DemoGuest here =
+        DemoGuest.answeringAt(
+            a.folder.resolve("run/web/qmp.sock"), DemoGuestSpec.uniform("web", MEMORY, "0"));
+    assertThat(here.verify().path("faultsFound").asLong()).describedAs(target.state()).isZero();
+    here.quit();
+    target.close();
   }
 }

@@ -9,6 +9,8 @@ import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.process.MigrationProcesses;
+import io.pageferry.guest.attach.AttachException;
+import io.pageferry.guest.attach.GuestProcess;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestPlace;
@@ -334,6 +336,11 @@ public final class IncomingGuest {
         return null;
       }
       opened = GuestImage.openKept(description, regionBytes);
+      if (isSomebodysMemory(opened)) {
+        LOG.warn("the copy of guest {} is still a process's memory", description.name());
+        discard(opened);
+        return null;
+      }
       // Before all of it is taken, which leaves no holes.
       PopulatedPages populated = PopulatedPages.of(opened);
       reserve(opened);
@@ -343,6 +350,16 @@ public final class IncomingGuest {
       LOG.warn("the copy of guest {} cannot be used: {}", description.name(), e.getMessage());
       discard(opened);
       return null;
+    }
+  }
+
+  /** A paused guest that did not end when it left would share its memory with this one. */
+  private static boolean isSomebodysMemory(GuestImage opened) throws IOException {
+    try {
+      GuestProcess.of(opened);
+      return true;
+    } catch (AttachException e) {
+      return e.problem() != AttachException.Problem.NOBODY_MAPS;
     }
   }
 
