@@ -53,8 +53,9 @@ final class WarmStartTest {
 
   private static JsonNode arrive(Departure departure, TargetHost there, DemoGuestSpec guest)
       throws Exception {
-    String story = departure.agent().state() + there.agent().state();
-    assertThat(departure.awaitExit(Journey.LIMIT)).describedAs(story).isZero();
+    int exit = departure.awaitExit(Journey.LIMIT);
+    String story = departure.agent().transcript().text() + there.agent().transcript().text();
+    assertThat(exit).describedAs(story).isZero();
     JsonNode report = departure.report();
     assertThat(report.path("verified").asBoolean()).describedAs(story).isTrue();
     DemoGuest arrived = DemoGuest.arrivedAt(there, guest);
@@ -132,7 +133,8 @@ final class WarmStartTest {
     Departure cut = depart(holding, target, spec, hosts.tls());
     cut.agent().awaitLine("paused", line -> line.equals("holding at paused"), Journey.LIMIT);
     cut.agent().signal(Signal.INT);
-    assertThat(cut.awaitExit(Journey.LIMIT)).describedAs(cut.agent().state()).isEqualTo(CANCELLED);
+    int exit = cut.awaitExit(Journey.LIMIT);
+    assertThat(exit).describedAs(cut.agent().transcript().text()).isEqualTo(CANCELLED);
     long before = wire(cut.report());
     await().atMost(Journey.LIMIT).until(() -> copies(target.imageFolder(), spec).size() == 1);
     await().atMost(Journey.LIMIT).until(guest::isRunning);
