@@ -8,6 +8,7 @@ import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.Departure;
 import io.pageferry.integration.process.PeerSecurity;
+import io.pageferry.integration.process.ProcessTable;
 import io.pageferry.integration.process.RunningProcess;
 import io.pageferry.integration.process.RunningProcess.Signal;
 import io.pageferry.integration.process.RunningProcess.Terminal;
@@ -111,6 +112,10 @@ final class WarmStartTest {
     assertThat(wire(home)).describedAs("%s", home).isLessThan(wire(away) / 2);
     assertThat(copies(west.imageFolder(), guest)).as("it is the guest's memory again").isEmpty();
     assertThat(copies(east.imageFolder(), guest)).hasSize(1);
+
+    // A guest that still ends removes what has the name of its image.
+    String image = guest.images(east.imageFolder()).getFirst().toString();
+    await().atMost(Journey.LIMIT).until(() -> ProcessTable.mentioning(image).isEmpty());
 
     // Standing still it does not ask, and the copy is not there any more when it has come.
     JsonNode again =
