@@ -31,7 +31,7 @@ final class WarmStart implements AutoCloseable {
   private static final long TRIAL_NANOS = 100_000_000;
 
   /** A target that says nothing more for so long is not waited for. */
-  private static final long PATIENCE_NANOS = 1_000_000_000;
+  private static final long PATIENCE_NANOS = 10_000_000_000L;
 
   private static final SecureRandom RANDOM = new SecureRandom();
 
