@@ -151,7 +151,8 @@ final class PageSender implements AutoCloseable {
     long emit = System.nanoTime();
     emit(frame, piece.pages());
     if (tally.known() - known == piece.pages()) {
-      knownNanos += System.nanoTime() - begin;
+      // Not the wait for the link, which is that of the pages in front.
+      knownNanos += emit - begin;
     } else {
       encoder.delivered(bytes, read - begin + emit - encode, System.nanoTime() - emit);
     }

@@ -43,6 +43,9 @@ final class RoundSender implements AutoCloseable {
 
   private static final long WATCH_MILLIS = 100;
 
+  /** A little less, because a wait that is shorter than asked for must not double the pause. */
+  private static final long WATCH_NANOS = TimeUnit.MILLISECONDS.toNanos(WATCH_MILLIS) * 9 / 10;
+
   /** How often the target is heard that says what it has. */
   private static final long HEAR_MILLIS = 2;
 
@@ -62,8 +65,7 @@ final class RoundSender implements AutoCloseable {
    *
    * @param tally pages by encoding, and the bytes they took
    * @param nanos from its beginning to the target's acknowledgement
-   * @param knownNanos what of that went to pages that the target still had, and says nothing of the
-   *     link
+   * @param knownNanos what of that went to looking at pages that the target still had
    */
   record Sent(int round, long pages, PageTally tally, long nanos, long knownNanos) {
     /** Of a round in which the target had nothing yet. */
@@ -71,9 +73,14 @@ final class RoundSender implements AutoCloseable {
       this(round, pages, tally, nanos, 0);
     }
 
-    /** The time that the link had for {@link #linkPages}. */
+    /**
+     * The time that the link had for {@link #linkPages}. Of so few bytes that it can have been idle
+     * all that time, the whole round, because taking it for faster than it is costs downtime.
+     */
     long linkNanos() {
-      return Math.max(1, nanos - knownNanos);
+      return tally.wireBytes() < Convergence.MEANINGFUL_BYTES
+          ? nanos
+          : Math.max(1, nanos - knownNanos);
     }
 
     /** Pages of which the link carried more than the name. */
@@ -272,11 +279,12 @@ final class RoundSender implements AutoCloseable {
         if (share != null) {
           sum.add(share.get());
           done++;
-        } else if (System.nanoTime() - looked >= WATCH_MILLIS * 900_000) {
+        } else if (System.nanoTime() - looked >= WATCH_NANOS) {
           watch.look();
           looked = System.nanoTime();
         }
-        if (hearing != null) {
+        // When nobody sends any more the answer would come to nothing.
+        if (hearing != null && done < futures.size()) {
           hearing.look();
         }
       }

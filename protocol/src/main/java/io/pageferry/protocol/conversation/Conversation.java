@@ -228,7 +228,9 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
         phase = Phase.RESUMING;
       }
       case Recall m -> {
-        require(phase == Phase.ACCEPTED || (phase == Phase.ROUND && round == 1), m);
+        // The data channels may have ended the round before the question came.
+        boolean late = mayOvertake && phase == Phase.BETWEEN_ROUNDS && round == 1;
+        require(phase == Phase.ACCEPTED || (phase == Phase.ROUND && round == 1) || late, m);
         require(!recallAsked, m);
         require(capabilities.has(Capabilities.KNOWN), m);
         recallAsked = true;

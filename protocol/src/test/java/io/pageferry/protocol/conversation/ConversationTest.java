@@ -105,6 +105,22 @@ class ConversationTest {
   }
 
   @Test
+  void aQuestionThatTheDataChannelsOvertookIsNotAnswered() throws ProtocolException {
+    Recall asked = new Recall(new byte[Recall.SALT_BYTES]);
+    greetAndAccept();
+    toTarget(new RoundBegin(1, false, 1));
+    source.sent(asked);
+    round(1, 1, 0);
+    target.sent(new RoundLanded(1, 1));
+    target.received(asked);
+    assertThatThrownBy(() -> target.sent(new Recalled(0, true, 0, new byte[0])))
+        .isInstanceOf(ProtocolException.class);
+    source.received(new RoundLanded(1, 1));
+    toTarget(new RoundBegin(2, false, 1));
+    assertThatThrownBy(() -> target.received(asked)).isInstanceOf(ProtocolException.class);
+  }
+
+  @Test
   void aPeerThatCannotTellIsNotAsked() throws ProtocolException {
     Capabilities without = new Capabilities(Capabilities.CURRENT.bits() & ~Capabilities.KNOWN);
     toTarget(

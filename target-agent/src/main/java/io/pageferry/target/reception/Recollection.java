@@ -72,8 +72,13 @@ final class Recollection implements AutoCloseable {
     this.control = control;
   }
 
-  /** The source has asked. Driver thread. */
+  /** The source has asked; of no effect where it asked too late. Driver thread. */
   void begin(byte[] salt) {
+    synchronized (this) {
+      if (over) {
+        return;
+      }
+    }
     ContentDigest digest = new ContentDigest(salt);
     thread = Thread.ofPlatform().name("recollection").daemon().start(() -> tell(digest));
   }
@@ -88,7 +93,7 @@ final class Recollection implements AutoCloseable {
     } catch (InterruptedException e) {
       LOG.debug("the first round was faster; {} pages were named", pagesNamed);
     } catch (ProtocolException e) {
-      LOG.error("naming what is here broke the protocol", e);
+      LOG.debug("the conversation has gone on, or ended", e);
     } catch (PeerLostException e) {
       LOG.debug("the source is lost", e);
     }
@@ -103,6 +108,7 @@ final class Recollection implements AutoCloseable {
         for (long page = worth.next(number, 0); page >= 0; ) {
           long end = worth.end(number, page);
           for (long at = page; at < end; at += PAGES_AT_ONCE) {
+            requireWanted();
             int count = (int) Math.min(PAGES_AT_ONCE, end - at);
             ByteBuffer memory = buffer.nioBuffer(0, count * PAGE);
             from.read(number, at, memory.duplicate());
@@ -129,6 +135,12 @@ final class Recollection implements AutoCloseable {
     }
   }
 
+  private synchronized void requireWanted() throws InterruptedException {
+    if (over) {
+      throw new InterruptedException();
+    }
+  }
+
   private void add(int number, long page, byte[] digest)
       throws InterruptedException, ProtocolException, PeerLostException {
     boolean joins = pages > 0 && number == region && page - (first + pages) <= GAP;
@@ -152,9 +164,7 @@ final class Recollection implements AutoCloseable {
     byte[] some = pages == 0 ? NOTHING : Arrays.copyOf(digests, pages * Recalled.DIGEST_BYTES);
     Recalled message = new Recalled(region, last, pages == 0 ? 0 : first, some);
     synchronized (this) {
-      if (over) {
-        throw new InterruptedException();
-      }
+      requireWanted();
       conversation.sent(message);
     }
     // Blocks while the source takes no more; it may be the first round that is then over.
