@@ -33,8 +33,11 @@ final class Convergence implements RoundRule {
   /** Pages of a round that take less than this part of what they did in another go as deltas. */
   private static final double SHORT = 0.5;
 
+  /** Prices of a page that differ by less are one. */
+  private static final double SAME_PRICE = 0.02;
+
   /** Bytes over which the link's bandwidth is judged; less is mostly waiting for replies. */
-  private static final long MEANINGFUL_BYTES = 4L << 20;
+  static final long MEANINGFUL_BYTES = 4L << 20;
 
   /** Pages over which their size on the wire is judged; fewer are mostly headers. */
   private static final long MEANINGFUL_PAGES = 256;
@@ -174,10 +177,12 @@ final class Convergence implements RoundRule {
   }
 
   /**
-   * As many as the downtime limit has room for, because they are sent in the pause. None where
-   * rounds become short so fast that a page which was written in each of the last two may well not
-   * be written in the next: sending it there shortens the pause. And none where differences are
-   * short: sending them costs little, and what waits differs more and more.
+   * As many as the downtime limit has room for, because they are sent in the pause: all that is
+   * left has to fit it, at the price of whole pages for those that wait. None where rounds become
+   * short so fast that a page which was written in each of the last two may well not be written in
+   * the next: sending it there shortens the pause. And none where differences are short: sending
+   * them costs little, and what waits differs more and more. Enough is sent in any case to tell
+   * what the link carries.
    */
   @Override
   public long mayWait(long fixedCostNanos) {
@@ -186,8 +191,14 @@ final class Convergence implements RoundRule {
         || bytesPerPage < wholeBytesPerPage() * SHORT) {
       return 0;
     }
-    long nanos = Math.max(0, limits.downtimeNanos() - fixedCostNanos);
-    return (long) (nanos * bytesPerNano / wholeBytesPerPage());
+    double whole = wholeBytesPerPage();
+    double room = Math.max(0, limits.downtimeNanos() - fixedCostNanos) * bytesPerNano;
+    double dearer = whole - bytesPerPage;
+    double most = room / whole;
+    if (dearer > whole * SAME_PRICE) {
+      most = Math.min(most, Math.max(0, room - lastLeft * bytesPerPage) / dearer);
+    }
+    return (long) Math.min(most, Math.max(0, lastLeft - MEANINGFUL_BYTES / bytesPerPage));
   }
 
   /**

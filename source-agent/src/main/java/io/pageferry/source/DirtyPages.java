@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.util.Arrays;
 
 /**
- * The pages that the next round has to send: one bit a page and region.
+ * A set of the guest's pages: one bit a page and region.
  *
  * <p>A page may be marked again before it was sent (once when a round begins, once more when the
  * guest is paused); it is still sent once. Threading: the migration's driver thread only.

@@ -135,7 +135,7 @@ class ConvergenceTest {
     convergence.after(round(PAGES, 70_000), FIXED);
     convergence.after(round(70_000, 69_000), FIXED);
     assertThat(convergence.mayWait(FIXED)).as("deltas are not known yet").isZero();
-    convergence.after(round(69_000, 68_900), FIXED);
+    convergence.after(round(69_000, 72_500), FIXED);
     // 290 ms at 1 GB/s.
     assertThat(convergence.mayWait(FIXED)).isBetween(70_000L, 71_000L);
     assertThat(convergence.mayWait(LIMITS.downtimeNanos() + 1)).isZero();
@@ -151,6 +151,24 @@ class ConvergenceTest {
     convergence.after(round(70_000, 70_000), FIXED);
     convergence.after(new Round(70_000, 70_000 * 400, 70_000 * 400, 69_000), FIXED);
     assertThat(convergence.mayWait(FIXED)).isZero();
+  }
+
+  @Test
+  void nothingWaitsThatWouldOnlyThenNotFitThePause() {
+    Convergence convergence = new Convergence(LIMITS);
+    convergence.after(round(PAGES, 120_000), FIXED);
+    convergence.after(round(120_000, 120_000), FIXED);
+    convergence.after(new Round(120_000, 120_000 * 2600L, 120_000 * 2600L, 116_000), FIXED);
+    assertThat(convergence.mayWait(FIXED)).isZero();
+  }
+
+  @Test
+  void enoughIsSentToTellWhatTheLinkCarries() {
+    Convergence convergence = new Convergence(LIMITS);
+    convergence.after(round(PAGES, 7000), FIXED);
+    convergence.after(round(7000, 7000), FIXED);
+    convergence.after(round(7000, 7000), FIXED);
+    assertThat(convergence.mayWait(FIXED)).isEqualTo(7000 - 1024);
   }
 
   @Test

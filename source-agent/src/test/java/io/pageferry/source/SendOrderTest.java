@@ -18,11 +18,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 class SendOrderTest {
   private static final int PAGES = 4096;
 
+  /** Of a guest that is migrated: so many that a round tells what the link carries. */
+  private static final int ALL = 1 << 16;
+
   /** A page a microsecond. */
   private static final long PAGE_NANOS = 1000;
 
-  private static final long FIXED = TimeUnit.MICROSECONDS.toNanos(50);
-  private static final long DOWNTIME = TimeUnit.MICROSECONDS.toNanos(400);
+  private static final long FIXED = TimeUnit.MICROSECONDS.toNanos(800);
+  private static final long DOWNTIME = TimeUnit.MICROSECONDS.toNanos(6400);
 
   private final DirtyPages lacking = new DirtyPages(new long[] {PAGES, 64});
   private final SendOrder order = new SendOrder(new long[] {PAGES, 64}, lacking);
@@ -123,18 +126,18 @@ class SendOrderTest {
         written.set(0, hot);
       }
       for (long page = from / nanosPerColdPage; page < (from + nanos) / nanosPerColdPage; page++) {
-        written.set(hot + (int) (page % (PAGES - hot)));
+        written.set(hot + (int) (page % (ALL - hot)));
       }
     };
   }
 
   /** As {@link PreCopy} goes, on a link that carries a page a microsecond. */
   private static Outcome move(Guest guest, boolean holdBack) throws IOException {
-    Convergence convergence = new Convergence(new Limits(30, 100, 16, DOWNTIME, PAGES * 4096L));
-    DirtyPages lacking = new DirtyPages(new long[] {PAGES});
-    SendOrder order = new SendOrder(new long[] {PAGES}, lacking);
-    BitSet stale = new BitSet(PAGES);
-    stale.set(0, PAGES);
+    Convergence convergence = new Convergence(new Limits(30, 100, 256, DOWNTIME, ALL * 4096L));
+    DirtyPages lacking = new DirtyPages(new long[] {ALL});
+    SendOrder order = new SendOrder(new long[] {ALL}, lacking);
+    BitSet stale = new BitSet(ALL);
+    stale.set(0, ALL);
     BitSet work = (BitSet) stale.clone();
     long time = 0;
     long sent = 0;
@@ -142,7 +145,7 @@ class SendOrderTest {
     while (true) {
       long pages = work.cardinality();
       stale.andNot(work);
-      BitSet written = new BitSet(PAGES);
+      BitSet written = new BitSet(ALL);
       guest.write(time, pages * PAGE_NANOS, written);
       time += pages * PAGE_NANOS;
       sent += pages;
@@ -163,7 +166,7 @@ class SendOrderTest {
       if (decision.verdict() != Verdict.NEXT_ROUND) {
         return new Outcome(sent + lacking.count(), lacking.count(), heldBack, decision.verdict());
       }
-      work = new BitSet(PAGES);
+      work = new BitSet(ALL);
       BitSet next = work;
       order
           .next(holdBack ? convergence.mayWait(FIXED) : 0)
@@ -175,7 +178,7 @@ class SendOrderTest {
   @Test
   void aHotSpotThatFitsThePauseIsSentFewerTimes() throws IOException {
     // Hot pages that fit, and so many others that rounds with both do not become short.
-    Guest guest = hotSpot(250, 2500);
+    Guest guest = hotSpot(4000, 2500);
     Outcome plain = move(guest, false);
     Outcome held = move(guest, true);
     assertThat(held.heldBack()).isPositive();
@@ -186,7 +189,7 @@ class SendOrderTest {
 
   @Test
   void aHotSpotThatDoesNotFitStallsAsItDidAndIsSentFewerTimes() throws IOException {
-    Guest guest = hotSpot(1000, 5000);
+    Guest guest = hotSpot(16_000, 5000);
     Outcome plain = move(guest, false);
     Outcome held = move(guest, true);
     assertThat(plain.verdict()).isEqualTo(Verdict.STALLED);
@@ -196,7 +199,7 @@ class SendOrderTest {
 
   @Test
   void whereEachRoundIsMuchShorterNothingWaits() throws IOException {
-    Guest guest = hotSpot(10, 4000);
+    Guest guest = hotSpot(160, 4000);
     Outcome plain = move(guest, false);
     Outcome held = move(guest, true);
     assertThat(held).isEqualTo(plain);
@@ -208,17 +211,17 @@ class SendOrderTest {
   void whatWaitedInVainIsSentBeforeThePause() throws IOException {
     Guest guest =
         (from, nanos, written) -> {
-          if (from < (PAGES + 600) * PAGE_NANOS) {
-            written.set(0, 300);
-            written.set(1000, 1120);
+          if (from < (ALL + 9600) * PAGE_NANOS) {
+            written.set(0, 4800);
+            written.set(16_000, 17_920);
           } else {
-            int cold = 2000 + (int) (from / PAGE_NANOS % 100) * 20;
-            written.set(cold, cold + 20);
+            int cold = 32_000 + (int) (from / PAGE_NANOS % 100) * 320;
+            written.set(cold, cold + 320);
           }
         };
     Outcome held = move(guest, true);
     assertThat(held.verdict()).isEqualTo(Verdict.SWITCH_OVER);
     assertThat(held.heldBack()).isPositive();
-    assertThat(held.inThePause()).isLessThan(100);
+    assertThat(held.inThePause()).isLessThan(1600);
   }
 }
