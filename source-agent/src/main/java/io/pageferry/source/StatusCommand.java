@@ -106,10 +106,11 @@ final class StatusCommand implements Callable<ExitCode> {
   /** What the ledger lets one say of the guest, whose agent said nothing more. */
   private static String guestState(LedgerState state) {
     return switch (state) {
-      case PLANNED, STREAMING -> "running here";
+      case PLANNED, STREAMING -> "left running here";
       case PAUSED, RECLAIMED -> "here, perhaps paused";
       case HANDED_OVER -> "paused: only the target knows whose it is";
       case SERVING -> "paused: on the target it waits for pages that are only here";
+      case COMPLETED -> "on the target; its copy here is still to be ended";
       default -> "settled";
     };
   }

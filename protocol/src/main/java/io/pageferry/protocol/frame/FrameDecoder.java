@@ -168,7 +168,7 @@ public final class FrameDecoder extends ChannelInboundHandlerAdapter {
     }
   }
 
-  /** Adds to the payload that straddles; allocated with its first byte, not with its header. */
+  /** Adds to the payload that straddles; allocated when more of it is read, not with its header. */
   private void fill(ChannelHandlerContext ctx, ByteBuf in, FrameType type)
       throws ProtocolException {
     ByteBuf payload = payload(ctx.alloc());
