@@ -231,6 +231,7 @@ final class Migration {
     try (OwnershipLedger earlier =
         OwnershipLedger.open(settings.stateDirectory(), LedgerSide.SOURCE, entry.migration())) {
       earlier.update(earlier.fields().with(LedgerFields.RELEASED, "true"));
+      DepartedImage.drop(earlier);
     }
   }
 
@@ -764,16 +765,19 @@ final class Migration {
         guest.name(),
         downtime == null ? "" : "; it stood still for %.1f ms".formatted(downtime));
     if (guest.description().afterwards() == Afterwards.QUIT) {
-      DepartedImage.keep(ledger, guest.name(), guest.image(), settings.copies());
+      DepartedImage departed =
+          DepartedImage.leaving(ledger, guest.name(), guest.image(), settings.copies());
       try {
         guest.control().quit();
       } catch (IOException e) {
+        departed.stays();
         STORY.warn(
             "The paused guest here did not end ({}) and keeps its memory: try again with '{}'.",
             e.getMessage(),
             RecoverCommand.of(id, settings.stateDirectory()));
         return;
       }
+      departed.ended();
     }
     markReleased(ledger);
   }

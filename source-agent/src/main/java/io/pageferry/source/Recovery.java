@@ -350,6 +350,7 @@ final class Recovery {
   /** The guest runs on the target; the paused copy here is of no more use. */
   private String release() throws CommandFailure {
     GuestDescription description = description();
+    DepartedImage.drop(ledger);
     if (description.afterwards() == Afterwards.QUIT && !processEnded()) {
       GuestPlace place = GuestPlace.of(description);
       try {
@@ -373,8 +374,7 @@ final class Recovery {
     try (GuestControl control = place.connect()) {
       GuestStatus status = control.status();
       if (status.hasMovedOn() || (status.isPlainlyPaused() && isTheProcessThatWasLeft())) {
-        keepImage(description);
-        control.quit();
+        quit(control, description);
       } else {
         // It came back, or another one waits at its place: not the copy that was left behind.
         STORY.warn("The guest on this host is {} and is left alone.", status.name());
@@ -382,14 +382,29 @@ final class Recovery {
     }
   }
 
-  private void keepImage(GuestDescription description) {
-    if (!copies.any()) {
-      return;
+  private void quit(GuestControl control, GuestDescription description) throws IOException {
+    try (GuestImage image = copies.any() ? openImage(description) : null) {
+      if (image == null) {
+        control.quit();
+        return;
+      }
+      DepartedImage departed = DepartedImage.leaving(ledger, guestName(), image, copies);
+      try {
+        control.quit();
+      } catch (IOException e) {
+        departed.stays();
+        throw e;
+      }
+      departed.ended();
     }
-    try (GuestImage image = GuestImage.openExisting(description)) {
-      DepartedImage.keep(ledger, guestName(), image, copies);
+  }
+
+  private static @Nullable GuestImage openImage(GuestDescription description) {
+    try {
+      return GuestImage.openExisting(description);
     } catch (ImageException e) {
       STORY.debug("no copy is kept", e);
+      return null;
     }
   }
 

@@ -31,11 +31,12 @@ import org.slf4j.LoggerFactory;
  * The copies that this host keeps of guests that are elsewhere: images of guests that left, and
  * what had come of guests whose migration failed.
  *
- * <p>A copy is made by renaming the image beside itself, so that no memory is doubled, no guest is
- * ever started from it by mistake, and the guest's name is free. What is known of it is a small
- * file in {@code STATE/copies}, written before the renaming and removed after the files: whatever
- * an agent that is killed leaves is found by it. Nothing relies on what a copy holds: when its
- * guest comes back each page is compared.
+ * <p>A copy is the image by another name beside it, so that no memory is doubled, no guest is ever
+ * started from it by mistake, and the guest's name is free. A process that may still remove its
+ * image by name keeps that name taken until it is gone ({@link #leave}). What is known of a copy is
+ * a small file in {@code STATE/copies}, written before the other name and removed after the files:
+ * whatever an agent that is killed leaves is found by it. Nothing relies on what a copy holds: when
+ * its guest comes back each page is compared.
  *
  * <p>Both agents of a host use the same folder. Any thread; one operation at a time, also among
  * processes.
@@ -84,12 +85,61 @@ public final class GuestCopies {
   public Optional<GuestCopy> keep(UUID migration, String guest, String peer, GuestImage image)
       throws IOException {
     return limits.any()
-        ? locked(() -> keepLocked(migration, guest, peer, image))
+        ? locked(() -> keepLocked(migration, guest, peer, image, false))
         : Optional.empty();
   }
 
+  /**
+   * As {@link #keep}, for a guest whose process is still there: the image's files have their names
+   * and a second one, and the copy counts from {@link #settle} on.
+   */
+  public Optional<GuestCopy> leave(UUID migration, String guest, String peer, GuestImage image)
+      throws IOException {
+    return limits.any()
+        ? locked(() -> keepLocked(migration, guest, peer, image, true))
+        : Optional.empty();
+  }
+
+  /**
+   * The process of a guest that was leaving is gone: its image has no other name than the copy's
+   * from now on. What has the image's name and is another file stays.
+   *
+   * @return empty if the copy has gone in the meantime; the image is as the guest left it then
+   */
+  public Optional<GuestCopy> settle(GuestCopy copy) throws IOException {
+    return locked(
+        () -> {
+          for (CopyFile file : copy.files()) {
+            if (!isSame(file, Path.of(file.copy()))) {
+              remove(copy);
+              return Optional.empty();
+            }
+          }
+          if (!Files.exists(record(copy))) {
+            return Optional.empty();
+          }
+          List<CopyFile> files = new ArrayList<>();
+          for (CopyFile file : copy.files()) {
+            Path image = Path.of(file.image());
+            if (isSame(file, image)) {
+              Files.delete(image);
+            }
+            files.add(file.modified(modifiedMicros(Path.of(file.copy()))));
+          }
+          GuestCopy left = copy.left(files);
+          write(left);
+          return Optional.of(left);
+        });
+  }
+
+  /** There is to be no copy of a guest that was leaving; its image stays as it is. */
+  public void drop(UUID migration) throws IOException {
+    removeThose(copy -> copy.leaving() && copy.migration().equals(migration));
+  }
+
   private Optional<GuestCopy> keepLocked(
-      UUID migration, String guest, String peer, GuestImage image) throws IOException {
+      UUID migration, String guest, String peer, GuestImage image, boolean leaving)
+      throws IOException {
     List<CopyFile> files = new ArrayList<>();
     long allocated = 0;
     for (ImageRegion region : image.regions()) {
@@ -120,8 +170,19 @@ public final class GuestCopies {
     long now = clock.millis();
     GuestCopy copy =
         new GuestCopy(
-            migration, guest, peer, now, now + limits.keepFor().toMillis(), allocated, files);
+            migration,
+            guest,
+            peer,
+            now,
+            now + limits.keepFor().toMillis(),
+            allocated,
+            leaving,
+            files);
     write(copy);
+    if (leaving) {
+      link(copy);
+      return Optional.of(copy);
+    }
     for (CopyFile file : files) {
       try {
         Files.move(Path.of(file.image()), Path.of(file.copy()));
@@ -156,6 +217,17 @@ public final class GuestCopies {
     }
   }
 
+  private void link(GuestCopy copy) throws IOException {
+    try {
+      for (CopyFile file : copy.files()) {
+        Files.createLink(Path.of(file.copy()), Path.of(file.image()));
+      }
+    } catch (IOException | UnsupportedOperationException e) {
+      remove(copy);
+      throw e instanceof IOException io ? io : new IOException(e);
+    }
+  }
+
   private void putBack(GuestCopy copy, IOException cause) {
     try {
       for (CopyFile file : copy.files()) {
@@ -169,10 +241,13 @@ public final class GuestCopies {
     }
   }
 
-  /** The copies that are there, the oldest first; none whose files are gone or were changed. */
+  /**
+   * The copies that are there, the oldest first; none whose files are gone or were changed, or
+   * whose guest is still leaving.
+   */
   public List<GuestCopy> list() throws IOException {
     return Files.isDirectory(folder)
-        ? locked(() -> read().stream().filter(copy -> !isOver(copy)).toList())
+        ? locked(() -> read().stream().filter(copy -> !copy.leaving() && !isOver(copy)).toList())
         : List.of();
   }
 

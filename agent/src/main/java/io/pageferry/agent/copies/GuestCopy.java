@@ -18,6 +18,7 @@ import java.util.UUID;
  * @param madeMillis when, since 1970
  * @param untilMillis when it is to go, since 1970
  * @param allocatedBytes what its files took when it was made, holes not counted
+ * @param leaving whether the guest's process may still live: the copy is of no use to anybody yet
  * @param files one for each region, in order
  */
 @JsonIgnoreProperties(ignoreUnknown = true)
@@ -28,6 +29,7 @@ public record GuestCopy(
     long madeMillis,
     long untilMillis,
     long allocatedBytes,
+    boolean leaving,
     List<CopyFile> files) {
 
   public GuestCopy {
@@ -53,7 +55,12 @@ public record GuestCopy(
       long bytes,
       long device,
       long inode,
-      long modifiedMicros) {}
+      long modifiedMicros) {
+
+    CopyFile modified(long micros) {
+      return new CopyFile(region, image, copy, bytes, device, inode, micros);
+    }
+  }
 
   /**
    * A region that a guest is to have here.
@@ -86,6 +93,12 @@ public record GuestCopy(
             ByteSize.format(allocatedBytes),
             peer,
             until().truncatedTo(ChronoUnit.SECONDS));
+  }
+
+  /** The same when the guest's process is gone, with its files as they are now. */
+  GuestCopy left(List<CopyFile> now) {
+    return new GuestCopy(
+        migration, guest, peer, madeMillis, untilMillis, allocatedBytes, false, now);
   }
 
   /** Whether it is the memory of a guest with these regions at these places. */

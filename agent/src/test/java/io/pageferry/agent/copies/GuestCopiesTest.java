@@ -121,6 +121,54 @@ class GuestCopiesTest {
     assertThat(copies.giveBack(copy)).as("it is none any more").isFalse();
   }
 
+  private GuestCopy leave(String guest) throws Exception {
+    try (GuestImage image = GuestImage.createReserved(description(guest), List.of(BYTES))) {
+      return copies.leave(UUID.randomUUID(), guest, "beta", image).orElseThrow();
+    }
+  }
+
+  @Test
+  void aGuestThatIsLeavingHasItsImageUntilItIsGone() throws Exception {
+    GuestCopy leaving = leave("web");
+    assertThat(image("web")).exists();
+    assertThat(files()).hasSize(2);
+    assertThat(copies.list()).as("its process may still write").isEmpty();
+    assertThat(copies.find("web", "beta", places("web"))).isEmpty();
+
+    GuestCopy left = copies.settle(leaving).orElseThrow();
+    assertThat(image("web")).doesNotExist();
+    assertThat(files()).hasSize(1);
+    assertThat(copies.list()).containsExactly(left);
+    assertThat(copies.giveBack(left)).isTrue();
+    assertThat(image("web")).exists();
+    assertThat(copies.settle(leaving)).as("it is a guest's memory again").isEmpty();
+    assertThat(image("web")).exists();
+  }
+
+  @Test
+  void anotherImageWithTheNameOfOneThatLeftStays() throws Exception {
+    GuestCopy leaving = leave("web");
+    Files.delete(image("web"));
+    Files.writeString(image("web"), "another guest");
+    assertThat(copies.settle(leaving)).isPresent();
+    assertThat(image("web")).hasContent("another guest");
+  }
+
+  @Test
+  void theImageOfAGuestThatDidNotEndStaysItsOwn() throws Exception {
+    GuestCopy leaving = leave("web");
+    copies.drop(UUID.randomUUID());
+    assertThat(files()).hasSize(2);
+    copies.drop(leaving.migration());
+    assertThat(files()).containsExactly("web.ram");
+    assertThat(records()).isEmpty();
+    assertThat(copies.settle(leaving)).isEmpty();
+    assertThat(image("web")).exists();
+    GuestCopy second = keep("mail", copies).orElseThrow();
+    copies.drop(second.migration());
+    assertThat(copies.list()).as("it counts").containsExactly(second);
+  }
+
   @Test
   void onlyTheGuestItWasIsGivenItsCopyAndOnlyFromWhereItWent() throws Exception {
     keep("web", copies);

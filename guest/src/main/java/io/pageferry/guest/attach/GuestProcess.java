@@ -7,8 +7,11 @@ import io.pageferry.guest.linux.LinuxException;
 import io.pageferry.guest.linux.ProcessMaps;
 import io.pageferry.guest.linux.ProcessStatus;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 
 /** Finds the process whose memory an image is. */
 public final class GuestProcess {
@@ -61,6 +64,29 @@ public final class GuestProcess {
               .formatted(found.size(), file, String.join(", ", named)));
     }
     return found.getFirst();
+  }
+
+  /**
+   * Whether a process runs no more and removes nothing more: it is gone, or has ended and nobody
+   * has asked how.
+   */
+  public static boolean hasEnded(ProcessHandle process) {
+    if (!process.isAlive()) {
+      return true;
+    }
+    try {
+      int pid = (int) process.pid();
+      // The first thread may end before the others, which share its files and its memory.
+      return ProcessStatus.of(pid).state() == 'Z' && threads(pid) <= 1;
+    } catch (IOException e) {
+      return false; // asked again: a process that is gone is not alive then
+    }
+  }
+
+  private static long threads(int pid) throws IOException {
+    try (Stream<Path> threads = Files.list(Path.of("/proc/" + pid + "/task"))) {
+      return threads.count();
+    }
   }
 
   private static String name(int pid) {

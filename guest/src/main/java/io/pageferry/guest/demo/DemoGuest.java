@@ -279,9 +279,7 @@ public final class DemoGuest implements Callable<Integer> {
     }
     try {
       if (removeImage) {
-        for (Path path : memory.paths()) {
-          Files.deleteIfExists(path);
-        }
+        memory.deleteAll();
       } else if (!keepImage) {
         memory.deleteCreated();
       }

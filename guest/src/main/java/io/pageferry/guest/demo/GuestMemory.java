@@ -11,9 +11,11 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * The guest's memory: one mapped file a region, all of one size but for the last, which takes what
@@ -25,6 +27,10 @@ final class GuestMemory implements AutoCloseable {
   private final List<Path> paths;
   private final List<Path> created;
   private final List<FileChannel> channels;
+
+  /** What tells the files from others that have their paths later. */
+  private final List<Object> keys;
+
   private final MemorySegment[] regions;
   private final long regionPages;
   private final long pages;
@@ -38,6 +44,7 @@ final class GuestMemory implements AutoCloseable {
       List<Path> paths,
       List<Path> created,
       List<FileChannel> channels,
+      List<Object> keys,
       MemorySegment[] regions,
       long regionPages,
       long pages,
@@ -45,6 +52,7 @@ final class GuestMemory implements AutoCloseable {
     this.paths = paths;
     this.created = created;
     this.channels = channels;
+    this.keys = keys;
     this.regions = regions;
     this.regionPages = regionPages;
     this.pages = pages;
@@ -106,6 +114,7 @@ final class GuestMemory implements AutoCloseable {
   private static GuestMemory map(List<Path> paths, List<Path> created, List<Long> sizes)
       throws IOException {
     List<FileChannel> channels = new ArrayList<>();
+    List<Object> keys = new ArrayList<>();
     MemorySegment[] regions = new MemorySegment[paths.size()];
     long total = 0;
     try {
@@ -113,6 +122,7 @@ final class GuestMemory implements AutoCloseable {
         FileChannel channel =
             FileChannel.open(paths.get(i), StandardOpenOption.READ, StandardOpenOption.WRITE);
         channels.add(channel);
+        keys.add(key(paths.get(i)));
         regions[i] = channel.map(FileChannel.MapMode.READ_WRITE, 0, sizes.get(i), Arena.global());
         total += sizes.get(i);
       }
@@ -126,6 +136,7 @@ final class GuestMemory implements AutoCloseable {
         List.copyOf(paths),
         List.copyOf(created),
         List.copyOf(channels),
+        List.copyOf(keys),
         regions,
         sizes.getFirst() / PageFormat.BYTES,
         total / PageFormat.BYTES,
@@ -153,7 +164,14 @@ final class GuestMemory implements AutoCloseable {
   static GuestMemory scratch(long pages) {
     MemorySegment memory = Arena.ofAuto().allocate(pages * PageFormat.BYTES, PageFormat.BYTES);
     return new GuestMemory(
-        List.of(), List.of(), List.of(), new MemorySegment[] {memory}, pages, pages, false);
+        List.of(),
+        List.of(),
+        List.of(),
+        List.of(),
+        new MemorySegment[] {memory},
+        pages,
+        pages,
+        false);
   }
 
   long pages() {
@@ -238,10 +256,27 @@ final class GuestMemory implements AutoCloseable {
     }
   }
 
+  private static Object key(Path path) throws IOException {
+    return Objects.requireNonNull(Files.readAttributes(path, BasicFileAttributes.class).fileKey());
+  }
+
   /** Removes the files that {@link #create} made. */
   void deleteCreated() throws IOException {
-    for (Path path : created) {
-      Files.deleteIfExists(path);
+    delete(created);
+  }
+
+  /** Removes all files, whoever made them. */
+  void deleteAll() throws IOException {
+    delete(paths);
+  }
+
+  /** Another guest's image may have the path by now. */
+  private void delete(List<Path> those) throws IOException {
+    for (int i = 0; i < paths.size(); i++) {
+      Path path = paths.get(i);
+      if (those.contains(path) && Files.exists(path) && key(path).equals(keys.get(i))) {
+        Files.deleteIfExists(path);
+      }
     }
   }
 

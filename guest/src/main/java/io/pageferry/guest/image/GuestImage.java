@@ -185,14 +185,17 @@ public final class GuestImage implements AutoCloseable {
   }
 
   /**
-   * Removes the files that {@link #createReserved} or {@link #createSparse} made, and no others.
+   * Removes the files that {@link #createReserved} or {@link #createSparse} made, and no others:
+   * what has the name of one by now and is another file stays.
    */
   public void deleteFiles() throws IOException {
     IOException failed = null;
     for (RegionFile file : files) {
       if (file.created()) {
         try {
-          Files.deleteIfExists(file.region().path());
+          if (file.hasItsName()) {
+            Files.deleteIfExists(file.region().path());
+          }
         } catch (IOException e) {
           failed = e;
         }

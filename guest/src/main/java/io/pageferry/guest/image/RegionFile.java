@@ -1,6 +1,7 @@
 package io.pageferry.guest.image;
 
 import io.pageferry.guest.linux.Errno;
+import io.pageferry.guest.linux.FileStatus;
 import io.pageferry.guest.linux.FileSystemStatus;
 import io.pageferry.guest.linux.LinuxException;
 import io.pageferry.guest.linux.LinuxFile;
@@ -8,6 +9,9 @@ import io.pageferry.guest.linux.MemoryMapping;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
 import java.util.Objects;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
@@ -70,6 +74,18 @@ final class RegionFile implements AutoCloseable {
 
   boolean isFile(long otherDevice, long otherInode) {
     return inode == otherInode && (device == otherDevice || !oneDeviceNumber);
+  }
+
+  /** Whether what has its path is still this file. */
+  boolean hasItsName() throws IOException {
+    Path path = region.path();
+    if (!Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS)) {
+      return false;
+    }
+    try (LinuxFile there = LinuxFile.openToRead(path)) {
+      FileStatus status = there.status();
+      return device == status.device() && inode == status.inode();
+    }
   }
 
   boolean sameFileAs(RegionFile other) {

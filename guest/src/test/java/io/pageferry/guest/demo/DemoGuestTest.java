@@ -235,6 +235,19 @@ final class DemoGuestTest {
   }
 
   @Test
+  void aGuestThatEndsLeavesAnImageAloneThatIsNotItsOwn() throws Exception {
+    try (DemoProcess guest =
+            DemoProcess.start(folder, "guest", "--image", image(), "--memory", "8M");
+        QmpControl control = guest.control()) {
+      Files.move(Path.of(image()), folder.resolve("aside"));
+      Files.writeString(Path.of(image()), "another guest");
+      control.quit();
+      assertThat(guest.exitCode()).isZero();
+    }
+    assertThat(Path.of(image())).hasContent("another guest");
+  }
+
+  @Test
   void aKilledGuestsSocketIsTakenOverAndAnImageThatWasThereIsKept() throws Exception {
     Files.createFile(Path.of(image()));
     try (DemoProcess guest =

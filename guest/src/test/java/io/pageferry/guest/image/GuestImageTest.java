@@ -230,6 +230,18 @@ class GuestImageTest {
   }
 
   @Test
+  void anotherFileWithTheNameOfAnImageIsNotDeleted() throws Exception {
+    Path file = tmpfs.resolve("ram");
+    try (GuestImage image = GuestImage.createReserved(describe(file), List.of(BYTES))) {
+      Files.move(file, tmpfs.resolve("aside"));
+      Files.writeString(file, "another guest");
+      image.deleteFiles();
+    }
+    assertThat(file).hasContent("another guest");
+    assertThat(tmpfs.resolve("aside")).exists();
+  }
+
+  @Test
   void anOpenedImageIsNeverDeleted() throws Exception {
     Path file = Images.sparse(tmpfs.resolve("ram"), BYTES);
     try (GuestImage image = GuestImage.openExisting(describe(file))) {
