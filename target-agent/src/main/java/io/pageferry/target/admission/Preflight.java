@@ -95,8 +95,11 @@ public final class Preflight {
     } finally {
       if (!admitted) {
         guest.renounce();
-        guest.keepEarlier();
-        guest.remove();
+        try {
+          guest.keepEarlier();
+        } finally {
+          guest.remove();
+        }
       }
     }
   }

@@ -747,7 +747,7 @@ public final class IncomingGuest {
    */
   public boolean keepCopy(PopulatedPages worth) {
     GuestImage made = image;
-    if (made == null || description.launch().isEmpty() || !copies.any()) {
+    if (made == null || !mayKeepCopy()) {
       return false;
     }
     try {
@@ -756,10 +756,15 @@ public final class IncomingGuest {
       }
       worth.clearOthers(made);
       return copies.keep(migration, description.name(), ledger.fields().peer(), made).isPresent();
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) {
       LOG.warn("what came of guest {} cannot be kept: {}", description.name(), e.toString());
       return false;
     }
+  }
+
+  /** Whether {@link #keepCopy} could keep anything: finding out what has come takes a while. */
+  public boolean mayKeepCopy() {
+    return image != null && !description.launch().isEmpty() && copies.any();
   }
 
   /** As {@link #keepCopy}, when nothing has come yet. */

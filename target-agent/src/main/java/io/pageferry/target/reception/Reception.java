@@ -316,19 +316,26 @@ public final class Reception extends Arrival {
     if (missing != null) {
       missing.abandon();
     }
-    boolean kept = keepCopy(why, held);
-    held.remove();
+    boolean kept = false;
+    try {
+      kept = keepCopy(why, held);
+    } catch (RuntimeException e) {
+      LOG.warn("what came of guest '{}' cannot be kept", offer.guest(), e);
+    } finally {
+      held.remove();
+      guest = null;
+    }
     story.info(
         "guest '{}': nothing of it is left here{}",
         offer.guest(),
         kept ? " but a copy of what had come" : "");
-    guest = null;
   }
 
   /** What has come may come again, unless it is the reason for the failure. */
   private boolean keepCopy(MigrationAborted why, IncomingGuest held) {
     LandingPlace landing = place;
     if (landing == null
+        || !held.mayKeepCopy()
         || switchedOver
         || offer.mode() == MigrationMode.POSTCOPY
         || why.reason() == AbortReason.DIGEST_MISMATCH
