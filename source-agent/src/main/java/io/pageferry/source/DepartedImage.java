@@ -23,6 +23,9 @@ import org.slf4j.Logger;
  * to keep one costs the way back some time, and nothing else.
  */
 final class DepartedImage {
+  /** The ledger's field that says which files the guest's memory was in. */
+  static final String IDENTITY = "imageIdentity";
+
   private static final Logger STORY = LogOutput.story("source");
   private static final Duration LAST_MOMENTS = Duration.ofSeconds(20);
   private static final long POLL_MILLIS = 10;
@@ -40,14 +43,16 @@ final class DepartedImage {
   }
 
   /**
-   * Gives the image its second name, if it is one process's memory; just before that is ended.
+   * Gives the image its second name, if it is what this migration has moved and one process's
+   * memory; just before that is ended.
    *
    * @return to be told how that went
    */
   static DepartedImage leaving(
       OwnershipLedger ledger, String guest, GuestImage image, CopyLimits limits) {
     DepartedImage departed = new DepartedImage(ledger, guest, limits);
-    if (limits.any()) {
+    // What is at the image's path when a recovery looks may be another guest's.
+    if (limits.any() && image.identity().equals(ledger.fields().more().get(IDENTITY))) {
       departed.link(image);
     }
     return departed;

@@ -158,7 +158,8 @@ final class Migration {
                 guest.name(), settings.target().getHostString() + ":" + settings.target().getPort())
             .withDescription(settings.description().toAbsolutePath().toString())
             .withImages(imagePaths(guest))
-            .with(MODE, MigrationJournal.name(settings.mode()));
+            .with(MODE, MigrationJournal.name(settings.mode()))
+            .with(DepartedImage.IDENTITY, guest.image().identity());
     if (guest.process().isPresent()) {
       fields = fields.withLaunched(guest.process().get());
     }

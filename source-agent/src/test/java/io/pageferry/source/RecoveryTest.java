@@ -8,6 +8,8 @@ import io.pageferry.agent.cli.CommandFailure;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.TlsOptions;
 import io.pageferry.agent.copies.CopyLimits;
+import io.pageferry.agent.copies.GuestCopies;
+import io.pageferry.agent.copies.GuestCopy;
 import io.pageferry.agent.ledger.LedgerEntry;
 import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerSide;
@@ -15,6 +17,7 @@ import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.control.QmpControl;
 import io.pageferry.guest.description.GuestDescription;
+import io.pageferry.guest.image.GuestImage;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.MigrationMode;
 import java.io.IOException;
@@ -35,6 +38,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(120)
 class RecoveryTest {
   private static final Duration CONTROL = Duration.ofSeconds(30);
+  private static final CopyLimits COPIES = new CopyLimits(Duration.ofHours(1), 64 << 20);
 
   @TempDir private Path folder;
   private final UUID migration = UUID.randomUUID();
@@ -103,11 +107,17 @@ class RecoveryTest {
   }
 
   private String recover() throws Exception {
+    return recover(CopyLimits.NONE);
+  }
+
+  private String recover(CopyLimits copies) throws Exception {
     try (OwnershipLedger ledger = OwnershipLedger.open(folder, LedgerSide.SOURCE, migration)) {
-      return new Recovery(
-              ledger, new TlsOptions(), Duration.ZERO, false, true, null, CopyLimits.NONE)
-          .run();
+      return new Recovery(ledger, new TlsOptions(), Duration.ZERO, false, true, null, copies).run();
     }
+  }
+
+  private List<GuestCopy> copies() throws Exception {
+    return new GuestCopies(folder, COPIES).list();
   }
 
   @Test
@@ -117,10 +127,30 @@ class RecoveryTest {
       control.saveDeviceState();
     }
     assertThat(entry().settled()).isFalse();
-    assertThat(recover()).contains("demo", "target:1");
+    assertThat(recover(COPIES)).contains("demo", "target:1");
     assertThat(guest.waitFor(30, TimeUnit.SECONDS)).isTrue();
     assertThat(entry().settled()).isTrue();
+    assertThat(copies()).as("whether it was this image nobody knows").isEmpty();
     assertThat(recover()).contains("has moved to target:1");
+  }
+
+  @Test
+  void theImageOfThePausedCopyIsKeptOnceItsProcessIsGone() throws Exception {
+    Path image = folder.resolve("ram");
+    try (OwnershipLedger ledger = OwnershipLedger.open(folder, LedgerSide.SOURCE, migration);
+        GuestImage moved = GuestImage.openExisting(GuestDescription.load(description))) {
+      ledger.update(ledger.fields().with(DepartedImage.IDENTITY, moved.identity()));
+    }
+    Object file = Files.getAttribute(image, "unix:ino");
+    try (QmpControl control = QmpControl.connect(qmp, CONTROL)) {
+      control.pause();
+      control.saveDeviceState();
+    }
+    recover(COPIES);
+    assertThat(guest.waitFor(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(image).doesNotExist();
+    Path copy = Path.of(copies().getFirst().files().getFirst().copy());
+    assertThat(Files.getAttribute(copy, "unix:ino")).isEqualTo(file);
   }
 
   @Test

@@ -175,6 +175,11 @@ public final class GuestImage implements AutoCloseable {
     return files.get(region).isFile(device, inode);
   }
 
+  /** Which files these are, as one word: others that have their paths later have another one. */
+  public String identity() {
+    return String.join(",", files.stream().map(RegionFile::identity).toList());
+  }
+
   /** What the image takes at this moment, holes not counted, in bytes. */
   public long allocatedBytes() throws IOException {
     long sum = 0;

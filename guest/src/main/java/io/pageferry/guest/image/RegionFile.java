@@ -76,6 +76,10 @@ final class RegionFile implements AutoCloseable {
     return inode == otherInode && (device == otherDevice || !oneDeviceNumber);
   }
 
+  String identity() {
+    return device + ":" + inode;
+  }
+
   /** Whether what has its path is still this file. */
   boolean hasItsName() throws IOException {
     Path path = region.path();
