@@ -412,8 +412,12 @@ public final class IncomingGuest {
     return Optional.ofNullable(earlier);
   }
 
-  private static void requireMemory(long bytes) throws MigrationAborted {
+  /** As {@link #made}: copies give their room first. */
+  private void requireMemory(long bytes) throws MigrationAborted {
     long available = AvailableMemory.bytes();
+    while (bytes > available && oldestCopyGaveWay()) {
+      available = AvailableMemory.bytes();
+    }
     if (bytes > available) {
       throw new MigrationAborted(
           AbortReason.NO_MEMORY,
@@ -422,6 +426,15 @@ public final class IncomingGuest {
               + " MiB and this host has "
               + (available >> 20)
               + " MiB left");
+    }
+  }
+
+  private boolean oldestCopyGaveWay() {
+    try {
+      return copies.removeOldest();
+    } catch (IOException e) {
+      LOG.warn("no copy could be removed to make room: {}", e.toString());
+      return false;
     }
   }
 
