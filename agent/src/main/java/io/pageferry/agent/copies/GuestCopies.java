@@ -411,11 +411,18 @@ public final class GuestCopies {
   private void remove(GuestCopy copy) throws IOException {
     for (CopyFile file : copy.files()) {
       Path path = Path.of(file.copy());
-      if (isSame(file, path)) {
+      if (isItsOwn(file, path)) {
         Files.deleteIfExists(path);
       }
     }
     Files.deleteIfExists(record(copy));
+  }
+
+  /** A file system may have another device number since the host was started anew. */
+  private static boolean isItsOwn(CopyFile file, Path path) throws IOException {
+    return Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS)
+        && status(path).inode() == file.inode()
+        && Files.size(path) == file.bytes();
   }
 
   private Path record(GuestCopy copy) {

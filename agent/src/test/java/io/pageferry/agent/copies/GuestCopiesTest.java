@@ -193,6 +193,19 @@ class GuestCopiesTest {
   }
 
   @Test
+  void aCopyWhoseFileSystemHasAnotherNumberGoesWithItsFile() throws Exception {
+    GuestCopy copy = keep("web", copies).orElseThrow();
+    Path record = records().getFirst();
+    String device = "\"device\":" + copy.files().getFirst().device();
+    String written = Files.readString(record);
+    assertThat(written).contains(device);
+    Files.writeString(record, written.replace(device, "\"device\":1"));
+    assertThat(copies.list()).isEmpty();
+    assertThat(copies.removeOver()).hasSize(1);
+    assertThat(files()).isEmpty();
+  }
+
+  @Test
   void anotherFileInItsPlaceIsLeftAlone() throws Exception {
     GuestCopy copy = keep("web", copies).orElseThrow();
     Path file = Path.of(copy.files().getFirst().copy());
