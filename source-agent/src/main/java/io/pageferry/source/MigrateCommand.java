@@ -158,8 +158,9 @@ final class MigrateCommand implements Callable<ExitCode> {
       defaultValue = "auto",
       description =
           "auto: pages that the guest keeps writing wait for a later round or the end, where neither"
-              + " rounds nor deltas become short and the downtime limit has room for them; off: each"
-              + " round sends whatever was written (default: ${DEFAULT-VALUE}).")
+              + " rounds nor deltas become short and the downtime limit has room for them (in mode"
+              + " hybrid for the switch, however many); off: each round sends whatever was written"
+              + " (default: ${DEFAULT-VALUE}).")
   private HoldBack holdBack = HoldBack.AUTO;
 
   @Option(

@@ -27,7 +27,7 @@ public final class ReportSummary {
             encodings(pages),
             pages.heldBack() == 0
                 ? ""
-                : String.format(Locale.ROOT, ", %,d held back", pages.heldBack())));
+                : String.format(Locale.ROOT, ", %,d times one was held back", pages.heldBack())));
     Double downtime = report.times().downtimeMs();
     MigrationReport.DowntimeParts parts = report.downtimeParts();
     if (downtime != null && parts != null) {
