@@ -62,7 +62,8 @@ final class QmpProxy implements AutoCloseable {
     ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
     server.bind(UnixDomainSocketAddress.of(place));
     QmpProxy proxy = new QmpProxy(place, guest, command, meeting, server);
-    Thread.ofVirtual().start(proxy::accept);
+    // Not a virtual one: that does not wait for its turn at a guest at which others wait already.
+    Thread.ofPlatform().daemon().start(proxy::accept);
     return proxy;
   }
 
