@@ -30,6 +30,9 @@ final class WarmStart implements AutoCloseable {
 
   private static final long TRIAL_NANOS = 100_000_000;
 
+  /** Fewer bytes say nothing of the link: pages of zeros go by name, a gigabyte in some bytes. */
+  private static final long TELLING_BYTES = 1L << 20;
+
   /** A target that says nothing more for so long is not waited for. */
   private static final long PATIENCE_NANOS = 10_000_000_000L;
 
@@ -97,7 +100,7 @@ final class WarmStart implements AutoCloseable {
 
   private void decide(long now) throws ProtocolException {
     long bytes = sentBytes.sum();
-    if (bytes < TRIAL_BYTES && now - begun < TRIAL_NANOS) {
+    if (bytes < TELLING_BYTES || (bytes < TRIAL_BYTES && now - begun < TRIAL_NANOS)) {
       return;
     }
     if (bytes * 1e9 / Math.max(1, now - begun) < WORTHWHILE_BYTES_PER_SECOND) {

@@ -122,18 +122,7 @@ class ConversationTest {
 
   @Test
   void aPeerThatCannotTellIsNotAsked() throws ProtocolException {
-    Capabilities without = new Capabilities(Capabilities.CURRENT.bits() & ~Capabilities.KNOWN);
-    toTarget(
-        new Hello(
-            VersionRange.CURRENT,
-            ChannelRole.CONTROL,
-            Capabilities.CURRENT,
-            Limits.CURRENT,
-            "test",
-            Hello.NO_MIGRATION,
-            new byte[0],
-            0));
-    toSource(new Welcome(1, without, Limits.CURRENT, "test"));
+    greet(new Capabilities(Capabilities.CURRENT.bits() & ~Capabilities.KNOWN));
     toTarget(offer(PostcopyWish.IF_POSSIBLE));
     toSource(new Accepted(tokens(), 0, new byte[32]));
     assertIllegal(new Recall(new byte[Recall.SALT_BYTES]));
@@ -338,6 +327,10 @@ class ConversationTest {
   }
 
   private void greet() throws ProtocolException {
+    greet(Capabilities.CURRENT);
+  }
+
+  private void greet(Capabilities ofTarget) throws ProtocolException {
     toTarget(
         new Hello(
             VersionRange.CURRENT,
@@ -348,7 +341,7 @@ class ConversationTest {
             Hello.NO_MIGRATION,
             new byte[0],
             0));
-    toSource(new Welcome(1, Capabilities.CURRENT, Limits.CURRENT, "test"));
+    toSource(new Welcome(1, ofTarget, Limits.CURRENT, "test"));
   }
 
   private void greetAndAccept() throws ProtocolException {
