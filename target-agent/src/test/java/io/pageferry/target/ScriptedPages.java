@@ -65,7 +65,9 @@ final class ScriptedPages implements AutoCloseable {
   volatile boolean answering = true;
 
   final AtomicLong requests = new AtomicLong();
-  private final AtomicLong urgentPages = new AtomicLong();
+
+  /** On the fault channel of this connection. Guarded by this. */
+  private long urgentPages;
 
   ScriptedPages(ScriptedSource source, GuestImage image) {
     this.first = source;
@@ -122,8 +124,10 @@ final class ScriptedPages implements AutoCloseable {
     }
     PeerChannel joined = channel(ChannelRole.FAULT, faultToken, 0);
     fault = joined;
-    urgentPages.set(0);
-    Thread.ofVirtual().start(() -> answer(joined));
+    synchronized (this) {
+      urgentPages = 0;
+    }
+    Thread.ofVirtual().start(() -> answerAll(joined));
   }
 
   private PeerChannel channel(ChannelRole role, byte[] token, int index) throws Exception {
@@ -133,16 +137,13 @@ final class ScriptedPages implements AutoCloseable {
     return channel;
   }
 
-  private void answer(PeerChannel channel) {
+  private void answerAll(PeerChannel channel) {
     try {
       while (true) {
         if (channel.receive(ScriptedSource.PATIENCE) instanceof PageRequest request) {
           requests.incrementAndGet();
           for (long page : request.pages()) {
-            if (answering && claim((int) page)) {
-              channel.sendFrame(batch(urgent, urgentStripe, page, 1));
-              urgentPages.incrementAndGet();
-            }
+            answer(channel, page);
           }
         }
       }
@@ -151,10 +152,13 @@ final class ScriptedPages implements AutoCloseable {
     }
   }
 
-  private synchronized boolean claim(int page) {
-    boolean was = unsent.get(page);
-    unsent.clear(page);
-    return was;
+  /** Under the lock that ends the round, too: a page that follows its ROUND_END is a breach. */
+  private synchronized void answer(PeerChannel channel, long page) throws Exception {
+    if (answering && unsent.get((int) page)) {
+      unsent.clear((int) page);
+      channel.sendFrame(batch(urgent, urgentStripe, page, 1));
+      urgentPages++;
+    }
   }
 
   /** Takes the next page that is still to be sent; -1 if there is none. */
@@ -210,7 +214,9 @@ final class ScriptedPages implements AutoCloseable {
     }
     PeerChannel urgentChannel = fault;
     if (urgentChannel != null) {
-      urgentChannel.send(new RoundEnd(round, urgentPages.get()));
+      synchronized (this) {
+        urgentChannel.send(new RoundEnd(round, urgentPages));
+      }
     }
     expect(RoundLanded.class);
     Digest digest = first.digest();
