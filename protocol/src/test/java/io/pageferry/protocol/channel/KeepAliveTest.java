@@ -27,7 +27,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Timeout(180)
 final class KeepAliveTest {
   private static final TransportSettings QUICK =
-      TransportSettings.plaintext().withKeepAlive(Duration.ofMillis(100), Duration.ofMillis(600));
+      TransportSettings.plaintext().withKeepAlive(Duration.ofMillis(100), Duration.ofSeconds(2));
 
   /** Longer, because a process that has just started may be slow for a while. */
   private static final TransportSettings PATIENT =
@@ -72,7 +72,7 @@ final class KeepAliveTest {
         long start = System.nanoTime();
         PeerLostException lost =
             catchThrowableOfType(PeerLostException.class, () -> source.receive(Wire.SOON));
-        assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(9));
+        assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(30));
         assertThat(lost.kind()).isEqualTo(signal.equals("STOP") ? Kind.SILENT : Kind.CLOSED);
         assertThat(lost).hasMessageContaining("localhost:" + port);
       }
@@ -87,11 +87,11 @@ final class KeepAliveTest {
         Wire.Ends control = wire.join();
         Wire.Ends data = wire.join()) {
       CountDownLatch landed = new CountDownLatch(1);
-      data.target().listen(new SlowLanding(Duration.ofMillis(1800), landed));
+      data.target().listen(new SlowLanding(Duration.ofSeconds(5), landed));
       data.source().sendFrame(Wire.frame(1, 1000));
       data.source().sendFrame(Wire.frame(2, 1000));
-      assertThat(landed.await(10, TimeUnit.SECONDS)).isTrue();
-      await().during(Duration.ofMillis(800)).atMost(Wire.SOON).until(() -> allOpen(control, data));
+      assertThat(landed.await(Wire.SOON.toSeconds(), TimeUnit.SECONDS)).isTrue();
+      await().during(Duration.ofMillis(500)).atMost(Wire.SOON).until(() -> allOpen(control, data));
     }
   }
 
@@ -102,7 +102,9 @@ final class KeepAliveTest {
         && data.target().isOpen();
   }
 
-  /** Takes three times the silence limit for its first frame, as a write to a slow disk would. */
+  /**
+   * Takes more than twice the silence limit for its first frame, as a write to a slow disk would.
+   */
   private record SlowLanding(Duration first, CountDownLatch second) implements FrameListener {
     @Override
     public void onFrame(PeerChannel channel, Frame frame) throws InterruptedException {

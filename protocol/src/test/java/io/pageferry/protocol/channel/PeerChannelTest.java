@@ -87,6 +87,7 @@ final class PeerChannelTest {
   @ParameterizedTest
   @MethodSource("transports")
   void aListenerThatStopsMakesTheSenderWaitInBoundedMemory(Transport transport) throws Exception {
+    TestMemory.awaitNone();
     try (Wire wire = new Wire(plain().withTransport(transport));
         Wire.Ends ends = wire.join()) {
       CountDownLatch goOn = new CountDownLatch(1);
@@ -107,6 +108,7 @@ final class PeerChannelTest {
 
   @Test
   void aQueueThatNobodyReadsMakesTheSenderWait() throws Exception {
+    TestMemory.awaitNone();
     try (Wire wire = new Wire(plain());
         Wire.Ends ends = wire.join()) {
       AtomicInteger sent = new AtomicInteger();
@@ -131,13 +133,13 @@ final class PeerChannelTest {
       Thread thread = Thread.ofPlatform().start(first);
       await().atMost(Wire.SOON).until(() -> thread.getState() == Thread.State.WAITING);
       thread.interrupt();
-      assertThat(first.get(10, TimeUnit.SECONDS)).isInstanceOf(InterruptedException.class);
+      assertThat(first.get(60, TimeUnit.SECONDS)).isInstanceOf(InterruptedException.class);
 
       FutureTask<Throwable> second = endlessSender(ends.source());
       Thread next = Thread.ofPlatform().start(second);
       await().atMost(Wire.SOON).until(() -> next.getState() == Thread.State.WAITING);
       Thread.ofPlatform().start(ends.source()::close);
-      assertThat(second.get(10, TimeUnit.SECONDS))
+      assertThat(second.get(60, TimeUnit.SECONDS))
           .isInstanceOf(PeerLostException.class)
           .hasMessageStartingWith("this side closed the connection to ");
     }

@@ -1,5 +1,7 @@
 package io.pageferry.protocol.channel;
 
+import static org.awaitility.Awaitility.await;
+
 import io.netty.buffer.PooledByteBufAllocator;
 import org.jspecify.annotations.NullMarked;
 
@@ -10,6 +12,11 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 final class TestMemory {
   private TestMemory() {}
+
+  /** Waits until the channels of earlier tests have given back what they had. */
+  static void awaitNone() {
+    await().atMost(Wire.SOON).until(() -> pinned() == 0);
+  }
 
   /** Bytes handed out and not yet released, without what thread caches keep ready. */
   static long pinned() {

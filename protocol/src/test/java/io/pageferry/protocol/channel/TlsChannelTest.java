@@ -187,7 +187,7 @@ final class TlsChannelTest {
             context
                 .getSocketFactory()
                 .createSocket(wire.address.getAddress(), wire.address.getPort())) {
-      socket.setSoTimeout(10_000);
+      socket.setSoTimeout(60_000);
       socket.setEnabledProtocols(new String[] {protocol});
       socket.startHandshake();
       assertThat(socket.getInputStream().read()).isEqualTo(-1);

@@ -269,6 +269,7 @@ final class UrgentFrameTest {
 
   @Test
   void aBulkChannelThatKeepsItsUnsentSmallHoldsLittleBack() throws Exception {
+    TestMemory.awaitNone();
     int frame = 16 << 10;
     try (ServerSocket silent = new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
         PeerConnector connector = new PeerConnector(TransportSettings.plaintext());
@@ -282,6 +283,7 @@ final class UrgentFrameTest {
         int inFlight = i;
         await()
             .pollInterval(Duration.ofMillis(1))
+            .atMost(Wire.SOON)
             .until(() -> bulk.bytesSent() > (long) inFlight * frame);
       }
       assertThat(TestMemory.pinned())

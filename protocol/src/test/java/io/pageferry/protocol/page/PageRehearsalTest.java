@@ -12,7 +12,7 @@ class PageRehearsalTest {
   @Test
   void itEndsWhenItIsToldTo() {
     try (PageRehearsal _ = PageRehearsal.begin()) {
-      await().until(PageRehearsalTest::isRunning);
+      await().pollInterval(Duration.ofMillis(1)).until(PageRehearsalTest::isRunning);
     }
     await().atMost(Duration.ofSeconds(2)).until(() -> !isRunning());
   }
