@@ -23,6 +23,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -40,8 +41,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Attaching to real processes that notice whatever is done to them. */
-@Timeout(value = 60, unit = TimeUnit.SECONDS)
+@Timeout(value = 180, unit = TimeUnit.SECONDS)
 class AttachTest {
+  private static final Duration LIMIT = Duration.ofSeconds(60);
+
   @TempDir private static Path folder;
   private static Path program = Path.of("");
 
@@ -94,7 +97,7 @@ class AttachTest {
         assertThat(guest.state().rounds()).isZero();
         assertThat(guest.ask("feed")).isEqualTo("done");
       }
-      await().until(() -> guest.state().rounds() > before);
+      await().atMost(LIMIT).until(() -> guest.state().rounds() > before);
       assertThat(guest.state().faults()).isZero();
     }
   }
@@ -109,7 +112,7 @@ class AttachTest {
         letGo(Attach.to(guest.pid(), image, HandoverMode.WRITE_PROTECT));
       }
       assertThat(guest.answer()).isEqualTo("done");
-      await().until(() -> guest.state().signals() == signals);
+      await().atMost(LIMIT).until(() -> guest.state().signals() == signals);
       assertThat(guest.state().faults()).isZero();
     }
   }
@@ -119,7 +122,7 @@ class AttachTest {
     try (Bystander guest = Bystander.start(program, file, "spin", "sleep");
         GuestImage image = image()) {
       guest.signal("STOP");
-      await().until(() -> ProcessStatus.of(guest.pid()).state() == 'T');
+      await().atMost(LIMIT).until(() -> ProcessStatus.of(guest.pid()).state() == 'T');
       Attached attached = Attach.to(guest.pid(), image, HandoverMode.WRITE_PROTECT);
       assertThat(ProcessStatus.of(guest.pid()).state()).isEqualTo('T');
       letGo(attached);
@@ -127,7 +130,7 @@ class AttachTest {
       assertThat(Userfaultfd.heldBy(guest.pid())).isEmpty();
       guest.signal("CONT");
       long before = guest.state().rounds();
-      await().until(() -> guest.state().rounds() > before);
+      await().atMost(LIMIT).until(() -> guest.state().rounds() > before);
       assertThat(guest.state().faults()).isZero();
     }
   }
@@ -148,7 +151,7 @@ class AttachTest {
       }
       guest.signal("CONT");
       long before = guest.state().rounds();
-      await().until(() -> guest.state().rounds() > before);
+      await().atMost(LIMIT).until(() -> guest.state().rounds() > before);
       assertThat(guest.state().faults()).isZero();
       assertThat(Userfaultfd.heldBy(guest.pid())).isEmpty();
     }
@@ -213,7 +216,7 @@ class AttachTest {
           .satisfies(e -> assertThat(e.problem()).isEqualTo(Problem.NOTHING_LEFT));
       Attached first = Attach.to(guest.pid(), image, HandoverMode.MISSING);
       guest.tell("read 5");
-      await().until(() -> first.handover().userfaultfd().poll(0));
+      await().atMost(LIMIT).until(() -> first.handover().userfaultfd().poll(0));
       // As the end of an agent does it.
       first.handover().close();
       assertThat(Userfaultfd.heldBy(guest.pid())).hasSize(1);
@@ -257,7 +260,7 @@ class AttachTest {
       assertRefused(guest.pid(), image, Problem.TRACED, "by process " + debugger.pid());
       assertThat(ProcessStatus.of(guest.pid()).tracer()).isEqualTo(debugger.pid());
       debugger.kill();
-      await().until(() -> ProcessStatus.of(guest.pid()).tracer() == 0);
+      await().atMost(LIMIT).until(() -> ProcessStatus.of(guest.pid()).tracer() == 0);
       letGo(Attach.to(guest.pid(), image, HandoverMode.WRITE_PROTECT));
       assertThat(guest.state().faults()).isZero();
     }

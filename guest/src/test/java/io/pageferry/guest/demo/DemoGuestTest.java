@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
 import java.util.Random;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
@@ -81,7 +82,7 @@ final class DemoGuestTest {
         QmpControl to = target.control()) {
       assertThat(to.status().awaitsDeviceState()).isTrue();
       assertThatThrownBy(to::resume).hasMessageContaining("waits for migrate-incoming");
-      Awaitility.await().until(() -> ticks(from).operations() > 3000);
+      Awaitility.await().atMost(DemoProcess.LIMIT).until(() -> ticks(from).operations() > 3000);
 
       from.pause();
       GuestTicks before = ticks(from);
@@ -94,13 +95,15 @@ final class DemoGuestTest {
       assertThat(ticks(to).handoverGapMicros()).isZero();
       to.resume();
 
-      Awaitility.await().until(() -> ticks(to).operations() > before.operations() + 3000);
+      Awaitility.await()
+          .atMost(DemoProcess.LIMIT)
+          .until(() -> ticks(to).operations() > before.operations() + 3000);
       GuestTicks after = to.verify(DemoProcess.LIMIT).orElseThrow();
       assertThat(after.running()).isTrue();
       assertThat(after.pagesVerified()).isEqualTo((64 << 20) / 4096);
       assertThat(after.firstFault()).isEmpty();
       assertThat(after.faultsFound()).isZero();
-      assertThat(after.handoverGapMicros()).isBetween(100L, 10_000_000L);
+      assertThat(after.handoverGapMicros()).isBetween(100L, 60_000_000L);
       assertThat(after.longestGapMicros()).isGreaterThanOrEqualTo(after.handoverGapMicros());
       from.quit();
       assertThat(source.exitCode()).isZero();
@@ -141,15 +144,25 @@ final class DemoGuestTest {
             DemoProcess.start(
                 folder, "guest", "--image", image(), "--memory", "128M", "--dirty-rate", "40MB/s");
         QmpControl control = guest.control()) {
-      Awaitility.await().until(() -> ticks(control).operations() > 1000);
-      long from = System.nanoTime();
-      long before = ticks(control).operations();
-      Awaitility.await().until(() -> System.nanoTime() - from > 2_000_000_000L);
-      double seconds = (System.nanoTime() - from) / 1e9;
-      double rate = (ticks(control).operations() - before) * 4096 / seconds;
-      assertThat(rate).isCloseTo(40e6, within(4e6));
-      assertThat((double) ticks(control).operationsPerSecond() * 4096).isCloseTo(40e6, within(4e6));
+      Awaitility.await().atMost(DemoProcess.LIMIT).until(() -> ticks(control).operations() > 1000);
+      // A busy machine may hold it up in some seconds, and let it catch up in others.
+      Awaitility.await()
+          .atMost(DemoProcess.LIMIT)
+          .pollDelay(Duration.ZERO)
+          .untilAsserted(() -> assertRate(control, 40e6));
     }
+  }
+
+  private static void assertRate(QmpControl control, double bytesPerSecond) throws Exception {
+    long from = System.nanoTime();
+    long before = ticks(control).operations();
+    Awaitility.await().until(() -> System.nanoTime() - from > 1_500_000_000L);
+    GuestTicks after = ticks(control);
+    double seconds = (System.nanoTime() - from) / 1e9;
+    assertThat((after.operations() - before) * 4096 / seconds)
+        .isCloseTo(bytesPerSecond, within(bytesPerSecond / 10));
+    assertThat(after.operationsPerSecond() * 4096.0)
+        .isCloseTo(bytesPerSecond, within(bytesPerSecond / 10));
   }
 
   @Test
@@ -162,10 +175,14 @@ final class DemoGuestTest {
       Awaitility.await().until(() -> System.nanoTime() - pausedAt > 300_000_000L);
       control.resume();
       // The answer to "cont" may be here before the guest has ticked again.
-      Awaitility.await().until(() -> ticks(control).longestGapMicros() >= 300_000);
+      Awaitility.await()
+          .atMost(DemoProcess.LIMIT)
+          .until(() -> ticks(control).longestGapMicros() >= 300_000);
       assertThat(control.ticksAndResetLongestGap().orElseThrow().longestGapMicros())
           .isGreaterThanOrEqualTo(300_000);
-      Awaitility.await().until(() -> ticks(control).longestGapMicros() < 300_000);
+      Awaitility.await()
+          .atMost(DemoProcess.LIMIT)
+          .until(() -> ticks(control).longestGapMicros() < 300_000);
       assertThat(ticks(control).handoverGapMicros()).isZero();
     }
   }
@@ -259,7 +276,7 @@ final class DemoGuestTest {
     assertThat(Files.exists(folder.resolve("guest.sock"))).isTrue();
     try (DemoProcess guest =
             DemoProcess.start(folder, "guest", "--image", image(), "--memory", "8M");
-        QmpControl control = controlOnceItListens(guest)) {
+        QmpControl control = guest.control()) {
       control.quit();
       assertThat(guest.exitCode()).isZero();
     }
@@ -291,7 +308,9 @@ final class DemoGuestTest {
       try (FileChannel file = FileChannel.open(Path.of(image()), StandardOpenOption.WRITE)) {
         file.truncate(0);
       }
-      Awaitility.await().until(() -> control.status().name().equals("internal-error"));
+      Awaitility.await()
+          .atMost(DemoProcess.LIMIT)
+          .until(() -> control.status().name().equals("internal-error"));
       assertThat(control.status().running()).isFalse();
       assertThatThrownBy(control::resume).hasMessageContaining("processor has stopped");
       assertThatThrownBy(() -> control.verify(DemoProcess.LIMIT))
@@ -299,13 +318,6 @@ final class DemoGuestTest {
       control.quit();
       assertThat(guest.exitCode()).isEqualTo(3);
     }
-  }
-
-  private static QmpControl controlOnceItListens(DemoProcess guest) {
-    Awaitility.await()
-        .atMost(DemoProcess.LIMIT)
-        .until(() -> guest.output().contains("answers QMP"));
-    return guest.control();
   }
 
   @ParameterizedTest

@@ -71,7 +71,9 @@ final class PostCopyGuestTest {
       from = source.control();
       target = DemoProcess.start(folder, "target", "--image", targetImage.toString(), "--incoming");
       to = target.control();
-      Awaitility.await().until(() -> from.ticks().orElseThrow().operations() > 1000);
+      Awaitility.await()
+          .atMost(DemoProcess.LIMIT)
+          .until(() -> from.ticks().orElseThrow().operations() > 1000);
       from.pause();
       content = GuestImage.openExisting(Images.describe(folder, List.of(sourceImage), 0));
       image = GuestImage.openExisting(Images.describe(folder, List.of(targetImage), 0));

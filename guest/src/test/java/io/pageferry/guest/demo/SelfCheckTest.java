@@ -59,7 +59,9 @@ final class SelfCheckTest {
             "40MB/s");
     control = guest.control();
     image = FileChannel.open(path, StandardOpenOption.READ, StandardOpenOption.WRITE);
-    Awaitility.await().until(() -> control.ticks().orElseThrow().operations() > 4000);
+    Awaitility.await()
+        .atMost(DemoProcess.LIMIT)
+        .until(() -> control.ticks().orElseThrow().operations() > 4000);
     control.pause();
     assertThat(check().faultsFound()).isZero();
   }
@@ -129,6 +131,7 @@ final class SelfCheckTest {
     control.resume();
     long before = control.ticks().orElseThrow().operations();
     Awaitility.await()
+        .atMost(DemoProcess.LIMIT)
         .until(() -> control.ticks().orElseThrow().operations() > before + 2 * SET_PAGES);
     control.pause();
     put(100, old);
@@ -142,6 +145,7 @@ final class SelfCheckTest {
     control.resume();
     long before = control.ticks().orElseThrow().operations();
     Awaitility.await()
+        .atMost(DemoProcess.LIMIT)
         .until(() -> control.ticks().orElseThrow().operations() > before + 2 * SET_PAGES);
     control.pause();
     image.write(old.slice(PAGE / 2, PAGE / 2), 100L * PAGE + PAGE / 2);
@@ -192,7 +196,9 @@ final class SelfCheckTest {
     long first = find(false, SET_PAGES);
     put(first, ByteBuffer.allocate(PAGE));
     control.resume();
-    Awaitility.await().until(() -> control.ticks().orElseThrow().faultsFound() == 1);
+    Awaitility.await()
+        .atMost(DemoProcess.LIMIT)
+        .until(() -> control.ticks().orElseThrow().faultsFound() == 1);
     control.quit();
     assertThat(guest.exitCode()).isEqualTo(3);
   }

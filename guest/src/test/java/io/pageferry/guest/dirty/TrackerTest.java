@@ -9,6 +9,7 @@ import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.Images;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -24,6 +25,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** Both trackers on a real process that writes, on each kind of memory that needs no privilege. */
 class TrackerTest {
   private static final long BYTES = 8 << 20;
+  private static final Duration LIMIT = Duration.ofSeconds(60);
 
   @TempDir private Path disk;
   private Path tmpfs = Path.of("");
@@ -180,7 +182,7 @@ class TrackerTest {
         WriteProtectTracker tracker = new WriteProtectTracker(guest.handOver(tmpfs), image)) {
       tracker.arm();
       guest.tell("hammer 1");
-      await().until(() -> tracker.estimate() > 12_000);
+      await().atMost(LIMIT).until(() -> tracker.estimate() > 12_000);
       guest.tell("stop");
       long estimate = tracker.estimate();
       Set<Long> pages = new TreeSet<>();
@@ -300,6 +302,7 @@ class TrackerTest {
       followed.tracker.close();
       followed.tracker.close();
       await()
+          .atMost(LIMIT)
           .untilAsserted(
               () -> {
                 try (GuestHandover again = followed.guest.handOver(tmpfs);

@@ -75,7 +75,7 @@ public final class WriterProcess implements AutoCloseable {
     Path socket = folder.resolve("handover.sock");
     try (HandoverListener listener = HandoverListener.bind(socket)) {
       tell("handover " + socket + " " + HandoverMode.WRITE_PROTECT);
-      return listener.accept(Duration.ofSeconds(10));
+      return listener.accept(Duration.ofSeconds(60));
     }
   }
 

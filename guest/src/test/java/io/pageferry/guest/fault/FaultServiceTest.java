@@ -11,6 +11,7 @@ import io.pageferry.guest.handover.GuestRegion;
 import io.pageferry.guest.handover.HandoverException;
 import io.pageferry.guest.handover.HandoverMessage;
 import io.pageferry.guest.image.GuestImage;
+import io.pageferry.guest.image.HugePagePool;
 import io.pageferry.guest.image.Images;
 import io.pageferry.guest.image.PageRunConsumer;
 import io.pageferry.guest.linux.Errno;
@@ -212,7 +213,7 @@ class FaultServiceTest {
         service.finish();
         service.close();
         for (CompletableFuture<String> walk : walks) {
-          assertThat(walk.get(20, TimeUnit.SECONDS)).as("round " + round).isEqualTo("done");
+          assertThat(walk.get(60, TimeUnit.SECONDS)).as("round " + round).isEqualTo("done");
         }
         guest.ask("forget 0 0 " + pages);
       }
@@ -672,14 +673,17 @@ class FaultServiceTest {
     private static final Path FREE =
         Path.of("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
 
+    private final HugePagePool pool;
     private final long before;
 
     HugePages(long wanted) throws IOException {
       assumeTrue(Files.isWritable(COUNT), "huge pages cannot be reserved here");
+      pool = HugePagePool.take();
       before = number(COUNT);
       try {
         Files.writeString(COUNT, Long.toString(before + wanted));
       } catch (IOException e) {
+        pool.close();
         assumeTrue(false, "huge pages cannot be reserved here: " + e.getMessage());
       }
       if (number(FREE) < wanted) {
@@ -694,7 +698,9 @@ class FaultServiceTest {
 
     @Override
     public void close() throws IOException {
-      Files.writeString(COUNT, Long.toString(before));
+      try (pool) {
+        Files.writeString(COUNT, Long.toString(before));
+      }
     }
   }
 }

@@ -28,7 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Real sockets, real descriptors; both ends in this process. */
 class HandoverListenerTest {
   private static final Duration SOON = Duration.ofMillis(300);
-  private static final Duration TIMEOUT = Duration.ofSeconds(10);
+  private static final Duration TIMEOUT = Duration.ofSeconds(60);
   private static final byte[] MESSAGE =
       "[{\"base_host_virt_addr\":4096,\"size\":4096,\"offset\":0,\"page_size\":4096}]"
           .getBytes(StandardCharsets.UTF_8);
@@ -128,7 +128,7 @@ class HandoverListenerTest {
         assertThat(handover.regions()).containsExactly(new MappedRegion(4096, 4096, 0, 4096));
         assertThat(handover.guestGone()).isFalse();
         guest.close();
-        await().until(handover::guestGone);
+        await().atMost(TIMEOUT).until(handover::guestGone);
       }
     }
   }
@@ -204,7 +204,7 @@ class HandoverListenerTest {
             assertThat(agent.regions()).isEqualTo(regions);
             assertThat(guest.active()).isTrue();
           }
-          await().until(() -> !guest.active());
+          await().atMost(TIMEOUT).until(() -> !guest.active());
         }
         // Registered by the first, the range would be busy for the second.
         try (GuestSideHandover again =

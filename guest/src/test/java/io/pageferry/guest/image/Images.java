@@ -51,7 +51,7 @@ public final class Images {
   public static void deleteFolder(Path folder) throws IOException {
     try (var files = Files.list(folder)) {
       for (Path file : files.toList()) {
-        Files.delete(file);
+        Files.deleteIfExists(file);
       }
     }
     Files.delete(folder);

@@ -130,8 +130,18 @@ class MountedImageTest {
   @Test
   void hugePagesAreReservedMappedAndCleared() throws Exception {
     assumeTrue(Files.isWritable(POOL), "may not reserve huge pages");
-    String before = Files.readString(POOL).strip();
-    Files.writeString(POOL, Long.toString(Long.parseLong(before) + 4));
+    try (HugePagePool _ = HugePagePool.take()) {
+      String before = Files.readString(POOL).strip();
+      Files.writeString(POOL, Long.toString(Long.parseLong(before) + 4));
+      try {
+        mapAndClearHugePages();
+      } finally {
+        Files.writeString(POOL, before);
+      }
+    }
+  }
+
+  private void mapAndClearHugePages() throws Exception {
     try (Mount huge = Mount.of(folder, "hugetlbfs", "pagesize=2M")) {
       Path file = huge.path().resolve("ram");
       assertThat(refusal(List.of(file), 3L << 20)).isEqualTo(Problem.NOT_PAGE_MULTIPLE);
@@ -152,8 +162,6 @@ class MountedImageTest {
         assertThat(image.view(0, 0, 1)).isNull();
         image.deleteFiles();
       }
-    } finally {
-      Files.writeString(POOL, before);
     }
   }
 }
