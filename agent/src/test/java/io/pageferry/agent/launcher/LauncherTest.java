@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -87,7 +88,7 @@ class LauncherTest {
 
   private int run(ProcessBuilder builder) throws Exception {
     Process process = builder.start();
-    assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
     return process.exitValue();
   }
 
@@ -102,7 +103,11 @@ class LauncherTest {
 
   /** The agent's process, once it is ready for signals. */
   private ProcessHandle agent() {
-    String pid = await().until(() -> read("jdk/bin/pid"), text -> text.endsWith("\n")).strip();
+    String pid =
+        await()
+            .atMost(Duration.ofSeconds(60))
+            .until(() -> read("jdk/bin/pid"), text -> text.endsWith("\n"))
+            .strip();
     return ProcessHandle.of(Long.parseLong(pid)).orElseThrow();
   }
 
@@ -187,7 +192,7 @@ class LauncherTest {
     Process process = builder.start();
     agent();
     signal(signal, process.pid());
-    assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(process.exitValue()).isEqualTo(1);
     assertThat(read("jdk/bin/signals")).isEqualTo(signal + "\n");
     assertThat(calls()).hasSize(2);
@@ -199,7 +204,7 @@ class LauncherTest {
     Process process = launcher("target", "serve", "--state", "s").start();
     agent();
     signal("TERM", process.pid());
-    assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(process.exitValue()).isEqualTo(143);
     assertThat(calls().get(1)).endsWith("io.pageferry.target.TargetAgent sweep --quiet --state s");
     assertThat(read("err")).isEmpty();
@@ -221,7 +226,7 @@ class LauncherTest {
     builder.environment().put("RECOVER_EXIT", "5");
     Process process = builder.start();
     assertThat(agent().destroyForcibly()).isTrue();
-    assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(process.exitValue()).isEqualTo(5);
     assertThat(calls()).hasSize(2);
     assertThat(calls().get(1))
@@ -238,7 +243,7 @@ class LauncherTest {
   void aKilledTargetIsSweptAndStillCountsAsKilled() throws Exception {
     Process process = launcher("target", "serve", "--state=s", "--listen", "h:1").start();
     assertThat(agent().destroyForcibly()).isTrue();
-    assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(process.exitValue()).isEqualTo(137);
     assertThat(calls().get(1)).endsWith("io.pageferry.target.TargetAgent sweep --state=s");
   }
