@@ -75,16 +75,7 @@ class RecoveryTest {
     await()
         .atMost(Duration.ofSeconds(60))
         .until(() -> Files.exists(qmp) && Files.readString(log).contains("answers QMP"));
-    description =
-        Files.writeString(
-            folder.resolve("demo.yaml"),
-            """
-            name: demo
-            memory:
-              - { name: ram, path: %s }
-            control: { qmp: %s, timeout: 2s }
-            """
-                .formatted(folder.resolve("ram"), qmp));
+    description = describe("30s");
     try (OwnershipLedger ledger =
         OwnershipLedger.create(
             folder,
@@ -95,6 +86,18 @@ class RecoveryTest {
       ledger.record(LedgerState.HANDED_OVER);
       ledger.record(LedgerState.COMPLETED);
     }
+  }
+
+  private Path describe(String timeout) throws Exception {
+    return Files.writeString(
+        folder.resolve("demo.yaml"),
+        """
+        name: demo
+        memory:
+          - { name: ram, path: %s }
+        control: { qmp: %s, timeout: %s }
+        """
+            .formatted(folder.resolve("ram"), qmp, timeout));
   }
 
   @AfterEach
@@ -128,7 +131,7 @@ class RecoveryTest {
     }
     assertThat(entry().settled()).isFalse();
     assertThat(recover(COPIES)).contains("demo", "target:1");
-    assertThat(guest.waitFor(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(guest.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(entry().settled()).isTrue();
     assertThat(copies()).as("whether it was this image nobody knows").isEmpty();
     assertThat(recover()).contains("has moved to target:1");
@@ -147,7 +150,7 @@ class RecoveryTest {
       control.saveDeviceState();
     }
     recover(COPIES);
-    assertThat(guest.waitFor(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(guest.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(image).doesNotExist();
     Path copy = Path.of(copies().getFirst().files().getFirst().copy());
     assertThat(Files.getAttribute(copy, "unix:ino")).isEqualTo(file);
@@ -274,12 +277,13 @@ class RecoveryTest {
 
   @Test
   void aGuestThatDoesNotAnswerHasNotEnded() throws Exception {
+    describe("2s");
     try (SourceGuest held =
             SourceGuest.open(GuestDescription.load(description), UUID.randomUUID());
         OwnershipLedger ledger = paused(UUID.randomUUID())) {
       signal("STOP");
       // A thread that runs may go on for a moment, and answer.
-      await().until(this::everyThreadIsStopped);
+      await().atMost(CONTROL).ignoreExceptions().until(this::everyThreadIsStopped);
       CommandFailure failure = retreat(ledger, held);
       assertThat(failure.exit()).isEqualTo(ExitCode.RECOVERABLE);
       assertThat(ledger.current()).isEqualTo(LedgerState.PAUSED);

@@ -46,7 +46,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 @Timeout(180)
 class ResumptionTest {
   private static final int PAGES = 3000;
-  private static final Duration LIMIT = Duration.ofSeconds(20);
+  private static final Duration LIMIT = Duration.ofSeconds(60);
+
+  /** For what is tried again and again, and in vain: enough for more than one attempt. */
+  private static final Duration IN_VAIN = Duration.ofSeconds(3);
 
   @TempDir private Path folder;
   private GuestImage image;
@@ -201,7 +204,7 @@ class ResumptionTest {
   @Test
   void aTargetThatIsBusyIsAskedAgain() {
     target.refusal = AbortReason.BUSY;
-    assertThatThrownBy(() -> resume(PushMode.PREPAGING, 0, Duration.ofSeconds(1)))
+    assertThatThrownBy(() -> resume(PushMode.PREPAGING, 0, IN_VAIN))
         .isInstanceOf(IOException.class);
     assertThat(target.resumes.get()).isGreaterThan(1);
     assertThat(ledger.current()).isEqualTo(LedgerState.SERVING);
@@ -214,7 +217,7 @@ class ResumptionTest {
                 resume(
                     PushMode.ACTIVE,
                     0,
-                    Duration.ofSeconds(1),
+                    IN_VAIN,
                     () -> {
                       throw new IOException("the image cannot be read");
                     }))
@@ -257,8 +260,7 @@ class ResumptionTest {
           new PostCopy(link, round, image, digest, unsent, manner, progress, journal)) {
         postcopy.answer();
         target.drop(lost);
-        assertThatThrownBy(
-                () -> link.await(Prepared.class, Duration.ofSeconds(10), postcopy::requireOpen))
+        assertThatThrownBy(() -> link.await(Prepared.class, LIMIT, postcopy::requireOpen))
             .isInstanceOf(IOException.class)
             .hasMessageNotContaining("did not answer");
       }

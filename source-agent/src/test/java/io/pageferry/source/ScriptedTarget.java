@@ -53,7 +53,7 @@ import org.jspecify.annotations.Nullable;
  * plain TCP.
  */
 final class ScriptedTarget implements AutoCloseable {
-  private static final Duration LIMIT = Duration.ofSeconds(20);
+  private static final Duration LIMIT = Duration.ofSeconds(60);
 
   private final ImageLayout layout;
   private final PeerAcceptor acceptor = new PeerAcceptor(TransportSettings.plaintext());
@@ -125,7 +125,7 @@ final class ScriptedTarget implements AutoCloseable {
       if (hello.role() == ChannelRole.CONTROL) {
         converse(channel);
       } else {
-        channel.listen(new Landing(hello.role()));
+        channel.listen(new Landing(hello.role(), resumes.get()));
         if (hello.role() == ChannelRole.FAULT) {
           requests.forEach(channel::send);
         }
@@ -215,11 +215,20 @@ final class ScriptedTarget implements AutoCloseable {
 
   private final class Landing implements FrameListener, PageSink {
     private final ChannelRole role;
+
+    /** The connection's number: what a lost one still brings does not land. */
+    private final int connection;
+
     private final PageDecoder decoder =
         new PageDecoder(layout, PooledByteBufAllocator.DEFAULT, Capabilities.CURRENT);
 
-    private Landing(ChannelRole role) {
+    private Landing(ChannelRole role, int connection) {
       this.role = role;
+      this.connection = connection;
+    }
+
+    private boolean isLost() {
+      return connection != resumes.get();
     }
 
     @Override
@@ -227,7 +236,7 @@ final class ScriptedTarget implements AutoCloseable {
       try {
         if (frame.type() == FrameType.PAGES) {
           decoder.decode(frame.payload(), this);
-        } else {
+        } else if (!isLost()) {
           roundEnded((RoundEnd) MessageCodec.decode(frame.type(), frame.payload()));
         }
       } finally {
@@ -238,20 +247,26 @@ final class ScriptedTarget implements AutoCloseable {
     @Override
     public void zero(int ofRound, int region, long firstPage, long count) {
       synchronized (ScriptedTarget.this) {
+        if (isLost()) {
+          return;
+        }
         stripe.zero(region, firstPage, count);
-      }
-      for (long page = firstPage; page < firstPage + count; page++) {
-        came(role, page);
+        for (long page = firstPage; page < firstPage + count; page++) {
+          came(role, page);
+        }
       }
     }
 
     @Override
     public void pages(int ofRound, int region, long firstPage, ByteBuf data) {
       synchronized (ScriptedTarget.this) {
+        if (isLost()) {
+          return;
+        }
         stripe.pages(region, firstPage, data);
-      }
-      for (int page = 0; page < data.readableBytes() / 4096; page++) {
-        came(role, firstPage + page);
+        for (int page = 0; page < data.readableBytes() / 4096; page++) {
+          came(role, firstPage + page);
+        }
       }
     }
 

@@ -38,7 +38,11 @@ import org.junit.jupiter.api.io.TempDir;
 /** Whose guest it is after a lost confirmation, asked of a target that answers from its ledger. */
 @Timeout(180)
 class SettlementTest {
-  private static final Duration LIMIT = Duration.ofSeconds(3);
+  /** For an answer that comes. */
+  private static final Duration LIMIT = Duration.ofSeconds(60);
+
+  /** For one that does not. */
+  private static final Duration IN_VAIN = Duration.ofSeconds(2);
 
   @TempDir private Path state;
   private OwnershipLedger ledger;
@@ -108,7 +112,11 @@ class SettlementTest {
   }
 
   private Optional<LedgerState> settle(String peerName) throws Exception {
-    return new Settlement(connector, target, peerName, "test-source").settle(ledger, LIMIT);
+    return settle(peerName, LIMIT);
+  }
+
+  private Optional<LedgerState> settle(String peerName, Duration limit) throws Exception {
+    return new Settlement(connector, target, peerName, "test-source").settle(ledger, limit);
   }
 
   @Test
@@ -131,7 +139,7 @@ class SettlementTest {
   @Test
   void aGuestThatWasTakenOverAndDoesNotRunIsKept() throws Exception {
     otherLedger = OwnershipState.TAKEN_OVER;
-    assertThat(settle(PeerIdentity.PLAINTEXT)).contains(LedgerState.HANDED_OVER);
+    assertThat(settle(PeerIdentity.PLAINTEXT, IN_VAIN)).contains(LedgerState.HANDED_OVER);
     assertThat(ledger.current()).isEqualTo(LedgerState.HANDED_OVER);
     assertThat(asked).noneMatch(Reclaim.class::isInstance);
   }
@@ -161,14 +169,14 @@ class SettlementTest {
   @Test
   void aTargetThatNeverHeardOfItIsNotBelieved() throws Exception {
     otherLedger = OwnershipState.UNKNOWN;
-    assertThat(settle(PeerIdentity.PLAINTEXT)).isEmpty();
+    assertThat(settle(PeerIdentity.PLAINTEXT, IN_VAIN)).isEmpty();
     assertThat(ledger.current()).isEqualTo(LedgerState.HANDED_OVER);
   }
 
   @Test
   void anotherAgentAtTheSameAddressIsNotAsked() throws Exception {
     otherLedger = OwnershipState.ABANDONED;
-    assertThat(settle("somebody-else")).isEmpty();
+    assertThat(settle("somebody-else", IN_VAIN)).isEmpty();
     assertThat(ledger.current()).isEqualTo(LedgerState.HANDED_OVER);
     assertThat(asked).noneMatch(OwnershipQuery.class::isInstance);
   }
@@ -188,14 +196,14 @@ class SettlementTest {
   void aTargetThatIsReadyIsToldThatTheGuestStays() throws Exception {
     silentConnections.set(2);
     otherLedger = OwnershipState.PREPARED;
-    withdraw(PeerIdentity.PLAINTEXT, Duration.ofSeconds(30));
+    withdraw(PeerIdentity.PLAINTEXT, LIMIT);
     assertThat(otherLedger).isEqualTo(OwnershipState.ABANDONED);
   }
 
   @Test
   void anotherAgentAtTheSameAddressIsNotTold() throws Exception {
     otherLedger = OwnershipState.PREPARED;
-    withdraw("somebody-else", Duration.ofSeconds(30));
+    withdraw("somebody-else", LIMIT);
     assertThat(asked).noneMatch(Reclaim.class::isInstance);
   }
 
@@ -209,7 +217,7 @@ class SettlementTest {
   @Test
   void withoutATargetTheQuestionStaysOpen() throws Exception {
     acceptor.close();
-    assertThat(settle(PeerIdentity.PLAINTEXT)).isEmpty();
+    assertThat(settle(PeerIdentity.PLAINTEXT, IN_VAIN)).isEmpty();
     assertThat(ledger.current()).isEqualTo(LedgerState.HANDED_OVER);
   }
 }
