@@ -37,7 +37,7 @@ final class DemoGuestProcess implements AutoCloseable {
     Awaitility.await()
         .atMost(TargetBench.PATIENCE)
         .until(() -> Files.exists(qmp) && Files.readString(log).contains("answers QMP"));
-    control = QmpControl.connect(qmp, Duration.ofSeconds(5));
+    control = QmpControl.connect(qmp, Duration.ofSeconds(30));
     Path description = bench.root.resolve("source-" + name + ".yaml");
     Files.writeString(
         description,
@@ -49,7 +49,9 @@ final class DemoGuestProcess implements AutoCloseable {
             + qmp
             + " }\n");
     memory = GuestImage.openExisting(GuestDescription.load(description));
-    Awaitility.await().until(() -> control.ticks().orElseThrow().ticks() > 100);
+    Awaitility.await()
+        .atMost(TargetBench.PATIENCE)
+        .until(() -> control.ticks().orElseThrow().ticks() > 100);
     control.pause();
   }
 

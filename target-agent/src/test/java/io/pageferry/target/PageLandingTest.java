@@ -76,7 +76,7 @@ class PageLandingTest {
     assertThat(source.expect(RoundLanded.class).pages()).isEqualTo(first + second);
   }
 
-  private static long allocatedPages(Path image) throws Exception {
+  static long allocatedPages(Path image) throws Exception {
     return blocks(image) * 512 / 4096;
   }
 

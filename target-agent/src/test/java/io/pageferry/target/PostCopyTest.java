@@ -64,6 +64,7 @@ class PostCopyTest {
       assertThat(started.deviceLoadMicros()).isPositive();
       // On a slow machine the push is over before the guest has touched its first page.
       await().atMost(TargetBench.PATIENCE).until(() -> pages.requests.get() > 0);
+      awaitWork();
       Settled settled = pages.settle(0);
       assertThat(settled.comparison()).isEqualTo(Comparison.EQUAL);
       assertThat(settled.faults()).isPositive();
@@ -74,7 +75,9 @@ class PostCopyTest {
       bench.awaitIdle();
       assertThat(bench.ledger(source.migration).state()).isEqualTo(LedgerState.COMPLETED);
       try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
-        await().until(() -> here.ticks().orElseThrow().ticks() > ticksBefore + 100);
+        await()
+            .atMost(TargetBench.PATIENCE)
+            .until(() -> here.ticks().orElseThrow().ticks() > ticksBefore + 100);
         assertGuestIsWhole(here);
       }
       assertThat(bench.registry.get("pageferry.target.fault").timer().count()).isPositive();
@@ -89,11 +92,15 @@ class PostCopyTest {
       pages.start(guest, "alpha", 2);
       pages.answering = false;
       pages.push(100);
+      // What is still on its way when the connection goes is lost with it.
+      awaitLanded(100);
       pages.cut();
       awaitPaused();
       pages.answering = true;
       pages.resume();
-      assertThat(pages.left()).as("what had come is not sent again").isLessThan(PAGES - 100);
+      assertThat(pages.left())
+          .as("what had come is not sent again")
+          .isLessThanOrEqualTo(PAGES - 100);
       // Once more, and this time the old connection is there when the new one comes.
       pages.answering = false;
       pages.resume();
@@ -135,7 +142,7 @@ class PostCopyTest {
   @Test
   void aSourceThatNeverAnswersIsLetGoAndMayComeBack() throws Exception {
     bench.stop();
-    bench.limits = bench.limits.withAnswerLimit(Duration.ofMillis(300));
+    bench.limits = bench.limits.withAnswerLimit(Duration.ofSeconds(3));
     bench.start();
     try (DemoGuestProcess guest = new DemoGuestProcess(bench, "alpha", MEMORY);
         ScriptedSource source = new ScriptedSource(bench.address(), MEMORY);
@@ -218,6 +225,7 @@ class PostCopyTest {
       pages.start(guest, "alpha", 2);
       pages.answering = false;
       pages.push(100);
+      awaitLanded(100);
       killed.kill();
       ProcessHandle running = launched(source);
       try (TargetProcess sweep =
@@ -233,7 +241,7 @@ class PostCopyTest {
             .until(() -> restarted.err().contains("taken up again"));
         pages.answering = true;
         pages.resume();
-        assertThat(pages.left()).isLessThan(PAGES);
+        assertThat(pages.left()).isLessThanOrEqualTo(PAGES - 100);
         assertThat(pages.settle(0).comparison()).isEqualTo(Comparison.UNKNOWN);
         assertArrived(source);
       }
@@ -286,6 +294,25 @@ class PostCopyTest {
     return !Userfaultfd.heldBy((int) ProcessHandle.current().pid()).isEmpty();
   }
 
+  /** The guest gets something done while most of its pages are missing. */
+  private void awaitWork() throws Exception {
+    long before = operations();
+    await().atMost(TargetBench.PATIENCE).until(() -> operations() > before);
+  }
+
+  private long operations() throws Exception {
+    try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
+      return here.ticks().orElseThrow().operations();
+    }
+  }
+
+  /** At least so many pages are in the image. */
+  private void awaitLanded(long pages) {
+    await()
+        .atMost(TargetBench.PATIENCE)
+        .until(() -> PageLandingTest.allocatedPages(bench.image("alpha")) >= pages);
+  }
+
   private void awaitPaused() {
     await().atMost(TargetBench.PATIENCE).until(this::paused);
   }
@@ -314,7 +341,7 @@ class PostCopyTest {
   }
 
   private static void assertGuestIsWhole(QmpControl here) throws Exception {
-    GuestTicks checked = here.verify(Duration.ofSeconds(30)).orElseThrow();
+    GuestTicks checked = here.verify(TargetBench.PATIENCE).orElseThrow();
     assertThat(checked.pagesVerified()).isEqualTo(MEMORY / 4096);
     assertThat(checked.faultsFound()).as("%s", checked.firstFault()).isZero();
     assertThat(checked.running()).isTrue();

@@ -64,8 +64,10 @@ class ReceptionTest {
       bench.awaitIdle();
       assertThat(bench.ledger(source.migration).state()).isEqualTo(LedgerState.COMPLETED);
       try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
-        await().until(() -> here.ticks().orElseThrow().ticks() > ticksBefore + 100);
-        GuestTicks checked = here.verify(Duration.ofSeconds(20)).orElseThrow();
+        await()
+            .atMost(TargetBench.PATIENCE)
+            .until(() -> here.ticks().orElseThrow().ticks() > ticksBefore + 100);
+        GuestTicks checked = here.verify(TargetBench.PATIENCE).orElseThrow();
         assertThat(checked.pagesVerified()).isEqualTo(MEMORY / 4096);
         assertThat(checked.faultsFound()).isZero();
       }
@@ -117,7 +119,7 @@ class ReceptionTest {
       bench.awaitIdle();
       try (QmpControl here = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
         assertThat(here.status().running()).isTrue();
-        assertThat(here.verify(Duration.ofSeconds(20)).orElseThrow().faultsFound()).isZero();
+        assertThat(here.verify(TargetBench.PATIENCE).orElseThrow().faultsFound()).isZero();
       }
     } finally {
       waiting.destroyForcibly();
@@ -150,7 +152,7 @@ class ReceptionTest {
       for (String guest : new String[] {"alpha", "beta"}) {
         try (QmpControl here = QmpControl.connect(bench.qmp(guest), Duration.ofSeconds(30))) {
           assertThat(here.status().running()).isTrue();
-          assertThat(here.verify(Duration.ofSeconds(20)).orElseThrow().faultsFound()).isZero();
+          assertThat(here.verify(TargetBench.PATIENCE).orElseThrow().faultsFound()).isZero();
         }
       }
     }

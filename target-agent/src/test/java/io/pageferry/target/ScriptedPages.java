@@ -123,8 +123,8 @@ final class ScriptedPages implements AutoCloseable {
       data.add(channel(ChannelRole.DATA, tokens.get(i), i));
     }
     PeerChannel joined = channel(ChannelRole.FAULT, faultToken, 0);
-    fault = joined;
     synchronized (this) {
+      fault = joined;
       urgentPages = 0;
     }
     Thread.ofVirtual().start(() -> answerAll(joined));
@@ -152,9 +152,12 @@ final class ScriptedPages implements AutoCloseable {
     }
   }
 
-  /** Under the lock that ends the round, too: a page that follows its ROUND_END is a breach. */
+  /**
+   * Under the lock that ends the round, too: a page that follows its ROUND_END is a breach. Who
+   * still has a request of an earlier connection takes nothing away from the present one.
+   */
   private synchronized void answer(PeerChannel channel, long page) throws Exception {
-    if (answering && unsent.get((int) page)) {
+    if (answering && channel == fault && unsent.get((int) page)) {
       unsent.clear((int) page);
       channel.sendFrame(batch(urgent, urgentStripe, page, 1));
       urgentPages++;

@@ -80,7 +80,7 @@ final class ScriptedSource implements AutoCloseable {
     this.connector =
         new PeerConnector(
             TransportSettings.plaintext()
-                .withKeepAlive(Duration.ofMillis(200), Duration.ofSeconds(5)));
+                .withKeepAlive(Duration.ofMillis(200), Duration.ofSeconds(20)));
     this.control = connector.connect(target);
     control.send(hello(ChannelRole.CONTROL, Hello.NO_MIGRATION, new byte[0], 0));
     expect(Welcome.class);

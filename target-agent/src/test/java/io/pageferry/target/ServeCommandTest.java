@@ -13,6 +13,8 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -101,10 +103,6 @@ class ServeCommandTest {
 
   @Test
   void statusAndMetricsShowWhatIsOnItsWayAndSigtermEndsIt() throws Exception {
-    int metrics;
-    try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      metrics = free.getLocalPort();
-    }
     try (TargetProcess agent =
             new TargetProcess(
                 bench,
@@ -117,7 +115,7 @@ class ServeCommandTest {
                 "--state",
                 bench.state.toString(),
                 "--metrics",
-                "127.0.0.1:" + metrics);
+                "127.0.0.1:0");
         ScriptedSource source = new ScriptedSource(agent.address(), MEMORY)) {
       assertThat(agent.err()).contains("PLAINTEXT");
       source.begin("alpha", 1, false);
@@ -127,7 +125,7 @@ class ServeCommandTest {
         assertThat(status.exitCode()).isZero();
         assertThat(status.out()).contains("1 migration", source.migration.toString(), "alpha");
       }
-      assertThat(scrape(metrics)).contains("pageferry_target_migrations_active 1.0");
+      assertThat(scrape(metricsPort(agent))).contains("pageferry_target_migrations_active 1.0");
 
       agent.terminate();
       assertThat(source.expectAbort().reason()).isEqualTo(AbortReason.SHUTTING_DOWN);
@@ -157,7 +155,17 @@ class ServeCommandTest {
       }
     }
     bench.assertNothingLeft();
-    await().until(() -> bench.processes().isEmpty());
+    await().atMost(TargetBench.PATIENCE).until(() -> bench.processes().isEmpty());
+  }
+
+  private static int metricsPort(TargetProcess agent) {
+    Matcher said =
+        await()
+            .atMost(TargetBench.PATIENCE)
+            .until(
+                () -> Pattern.compile("metrics on 127\\.0\\.0\\.1:(\\d+)").matcher(agent.err()),
+                Matcher::find);
+    return Integer.parseInt(said.group(1));
   }
 
   private static String scrape(int port) throws IOException, InterruptedException {

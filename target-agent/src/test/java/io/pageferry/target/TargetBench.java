@@ -26,6 +26,7 @@ import java.util.Objects;
 import java.util.UUID;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.awaitility.Awaitility;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
 
@@ -35,6 +36,11 @@ import org.slf4j.LoggerFactory;
  */
 final class TargetBench implements AutoCloseable {
   static final Duration PATIENCE = Duration.ofSeconds(60);
+
+  static {
+    Awaitility.setDefaultPollDelay(Duration.ZERO);
+    Awaitility.setDefaultPollInterval(Duration.ofMillis(30));
+  }
 
   final Path root;
   final Path guests;
@@ -63,8 +69,9 @@ final class TargetBench implements AutoCloseable {
     TargetServer started =
         new TargetServer(
             new TargetSettings(
+                // Both ends are in this process, which may be held up.
                 TransportSettings.plaintext()
-                    .withKeepAlive(Duration.ofMillis(200), Duration.ofSeconds(2)),
+                    .withKeepAlive(Duration.ofMillis(200), Duration.ofSeconds(20)),
                 guests,
                 state,
                 allowed,
@@ -111,7 +118,7 @@ final class TargetBench implements AutoCloseable {
     if (size != null) {
       yaml.append("    size: ").append(size).append('\n');
     }
-    yaml.append("control: { qmp: ").append(qmp(guest)).append(", timeout: 5s }\n");
+    yaml.append("control: { qmp: ").append(qmp(guest)).append(", timeout: 30s }\n");
     if (!launch.isEmpty()) {
       yaml.append("launch: ")
           .append(launch.stream().map(word -> '"' + word + '"').toList())
@@ -191,14 +198,19 @@ final class TargetBench implements AutoCloseable {
   }
 
   @Override
-  public void close() throws IOException {
+  public void close() {
     stop();
     ours().forEach(ProcessHandle::destroyForcibly);
     delete(images);
     delete(root);
   }
 
-  private static void delete(Path tree) throws IOException {
+  /** Whose end is not awaited may still remove something, or leave it. */
+  private static void delete(Path tree) {
+    await().atMost(PATIENCE).ignoreExceptions().until(() -> deleted(tree));
+  }
+
+  private static boolean deleted(Path tree) throws IOException {
     if (Files.exists(tree)) {
       try (Stream<Path> all = Files.walk(tree)) {
         for (Path path : all.sorted(Comparator.reverseOrder()).toList()) {
@@ -206,5 +218,6 @@ final class TargetBench implements AutoCloseable {
         }
       }
     }
+    return Files.notExists(tree);
   }
 }
