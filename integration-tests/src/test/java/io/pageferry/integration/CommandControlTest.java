@@ -242,7 +242,7 @@ final class CommandControlTest {
     commands.put(
         "pause",
         CommandGuest.shell(
-            "touch %s; sleep 6; exec %s tell %s pause".formatted(begun, program, here.socket())));
+            "touch %s; sleep 4; exec %s tell %s pause".formatted(begun, program, here.socket())));
     expect(there.commands());
     Departure departure = migrate(source, commands, new String[0], "--mode", "stop-and-copy");
     await("the pause").atMost(Journey.LIMIT).until(() -> Files.exists(begun));
@@ -258,17 +258,18 @@ final class CommandControlTest {
   void isNotMissedWhenItEndsInThePause() throws Exception {
     RunningProcess guest = here.start(hosts.workplace());
     expect(there.commands());
+    Hold paused = Hold.at("paused", hosts);
     Departure departure =
         migrate(
-            source.in(Surroundings.USUAL.with("PAGEFERRY_HOLD", "paused:1500")),
+            source.in(paused.surroundings()),
             here.commands(),
             new String[0],
             "--mode",
             "stop-and-copy");
-    departure
-        .agent()
-        .awaitLine("the pause", line -> line.equals("holding at paused"), Journey.LIMIT);
+    paused.awaitReached(departure.agent());
     guest.signal(Signal.KILL);
+    guest.awaitExit(Journey.LIMIT);
+    paused.release();
     exits(FAILED, departure, "the guest ended during the migration", "process is gone");
   }
 
@@ -278,7 +279,7 @@ final class CommandControlTest {
         TargetHost.start(
                 hosts.workplace(),
                 "commanding",
-                "127.0.0.1:0",
+                Hosts.lastingAddress(),
                 hosts.tls(),
                 Surroundings.USUAL.with("PAGEFERRY_HOLD", "taken-over:60000"),
                 List.of())

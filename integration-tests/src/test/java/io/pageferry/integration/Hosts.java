@@ -10,13 +10,19 @@ import io.pageferry.integration.process.TemporaryPki;
 import io.pageferry.integration.process.Workplace;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.BindException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.awaitility.Awaitility;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.BeforeEachCallback;
@@ -102,6 +108,17 @@ final class Hosts implements AutoCloseable {
     }
   }
 
+  private static final int LOWEST_PORT = 20_000;
+
+  /** Of Linux, unless it was told otherwise. */
+  private static final int LOWEST_EPHEMERAL_PORT = 32_768;
+
+  static {
+    // Half of the time of many a test is waiting for one thing after the other.
+    Awaitility.setDefaultPollDelay(Duration.ZERO);
+    Awaitility.setDefaultPollInterval(Duration.ofMillis(30));
+  }
+
   private final Workplace workplace;
   private final SourceHost source;
   private final PeerSecurity tls;
@@ -158,6 +175,21 @@ final class Hosts implements AutoCloseable {
     return TargetHost.start(
             workplace, killed.name(), killed.address(), tls, Surroundings.USUAL, List.of())
         .awaitReady();
+  }
+
+  /**
+   * An address to listen on that is still free when an agent was killed and another one is to have
+   * it: no port that the kernel gives to whoever asks for any.
+   */
+  static String lastingAddress() throws IOException {
+    while (true) {
+      int port = ThreadLocalRandom.current().nextInt(LOWEST_PORT, LOWEST_EPHEMERAL_PORT);
+      try (ServerSocket free = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+        return "127.0.0.1:" + free.getLocalPort();
+      } catch (BindException taken) {
+        // Another one, then.
+      }
+    }
   }
 
   /** A name that no other guest has, of this run or of one beside it. */

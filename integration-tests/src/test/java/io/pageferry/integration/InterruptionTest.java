@@ -43,7 +43,7 @@ final class InterruptionTest {
   private static final int RECOVERABLE = 5;
   private static final String HOLD = "PAGEFERRY_HOLD";
   private static final String LONG = ":60000";
-  private static final String[] SLOWLY = {"--bandwidth", "12MB/s", "--compress", "off"};
+  private static final String[] SLOWLY = {"--bandwidth", "4MB/s", "--compress", "off"};
   private static final AtomicInteger TARGETS = new AtomicInteger();
 
   private static @Nullable TargetHost lasting;
@@ -52,7 +52,7 @@ final class InterruptionTest {
     return TargetHost.start(
             hosts.workplace(),
             "interrupted" + TARGETS.incrementAndGet(),
-            "127.0.0.1:0",
+            Hosts.lastingAddress(),
             hosts.tls(),
             surroundings,
             List.of("--abandon-after", "2s"))
@@ -222,10 +222,12 @@ final class InterruptionTest {
 
   @Test
   void ctrlCWhileTheTargetPrepares(Hosts hosts) throws Exception {
-    TargetHost target = target(hosts, Surroundings.USUAL.with(HOLD, "reserved:3000"));
-    Journey journey = begin(hosts, hosts.source(), target, guest(hosts));
-    awaitHold(target.agent(), "reserved");
+    Hold reserved = Hold.at("reserved", hosts);
+    TargetHost target = target(hosts, reserved.surroundings());
+    Journey journey = begin(hosts, hosts.source(), target, guest(hosts), SLOWLY);
+    reserved.awaitReached(target.agent());
     journey.departure().agent().signal(Signal.INT);
+    reserved.release();
     journey.assertStayed(CANCELLED, "cancelled", "runs on here");
   }
 
@@ -248,12 +250,15 @@ final class InterruptionTest {
 
   @Test
   void ctrlCIsTooLateOnceTheGuestIsHandedOver(Hosts hosts) throws Exception {
-    Journey journey =
-        begin(hosts, holding(hosts, "handed-over:1500"), hosts.target(), guest(hosts));
-    awaitHold(journey.departure().agent(), "handed-over");
-    journey.departure().agent().signal(Signal.INT);
+    Hold handedOver = Hold.at("handed-over", hosts);
+    SourceHost source = hosts.source().in(handedOver.surroundings());
+    Journey journey = begin(hosts, source, hosts.target(), guest(hosts));
+    RunningProcess agent = journey.departure().agent();
+    handedOver.awaitReached(agent);
+    agent.signal(Signal.INT);
+    agent.awaitLine("the answer", line -> line.contains("Too late to cancel"), Journey.LIMIT);
+    handedOver.release();
     journey.assertArrived();
-    assertThat(journey.story()).contains("Too late to cancel");
   }
 
   @Test
@@ -383,16 +388,13 @@ final class InterruptionTest {
   /** Only its control can tell: for this way of moving it has handed nothing over. */
   @Test
   void theGuestEndsWhileItStandsStill(Hosts hosts) throws Exception {
-    Journey journey =
-        begin(
-            hosts,
-            holding(hosts, "paused:1500"),
-            hosts.target(),
-            guest(hosts),
-            "--mode",
-            "stop-and-copy");
-    awaitHold(journey.departure().agent(), "paused");
+    Hold paused = Hold.at("paused", hosts);
+    SourceHost source = hosts.source().in(paused.surroundings());
+    Journey journey = begin(hosts, source, hosts.target(), guest(hosts), "--mode", "stop-and-copy");
+    paused.awaitReached(journey.departure().agent());
     journey.guest().process().signal(Signal.KILL);
+    journey.guest().process().awaitExit(Journey.LIMIT);
+    paused.release();
     assertThat(journey.awaitExit()).describedAs(journey.story()).isEqualTo(FAILED);
     journey.assertSaid("guest ended", "process is gone");
     journey.settledOnTarget();

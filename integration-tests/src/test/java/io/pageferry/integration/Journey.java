@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
 /** One guest, the attempt to move it, and what must hold afterwards, whichever way it ended. */
 final class Journey {
   /** Far beyond what any of them takes; a hang ends here, with the stacks of both agents. */
-  static final Duration LIMIT = Duration.ofSeconds(60);
+  static final Duration LIMIT = Duration.ofMinutes(2);
 
   /** The source agent has everything it needs and begins to send. */
   static final Predicate<String> FIRST_ROUND = line -> line.contains("MiB of memory in");
@@ -32,7 +32,7 @@ final class Journey {
   /** The guest runs on the target and has not got all of its memory. */
   static final Predicate<String> SERVING = line -> line.contains("of its memory follow");
 
-  private static final Duration SETTLED = Duration.ofSeconds(10);
+  private static final Duration SETTLED = Duration.ofSeconds(60);
 
   private final SourceHost source;
   private final TargetHost target;
@@ -240,6 +240,16 @@ final class Journey {
   /** How many userfaultfd the guest's process has. */
   int trackers() {
     return ProcessTable.descriptors(guest.process().pid(), "userfaultfd");
+  }
+
+  /**
+   * The same for that engine: those in Java take many seconds for a small guest's memory, as long
+   * as they are not compiled.
+   */
+  static DemoGuestSpec small(Hosts hosts, String engine) {
+    return List.of("jdk", "bouncycastle").contains(engine)
+        ? DemoGuestSpec.uniform(hosts.guestName(), "12M", "4MB/s")
+        : small(hosts);
   }
 
   /** A small guest that writes moderately. */
