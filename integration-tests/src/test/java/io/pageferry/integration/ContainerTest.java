@@ -71,6 +71,7 @@ final class ContainerTest {
   private static GenericContainer<?> target;
 
   @BeforeAll
+  @Timeout(value = 15, unit = TimeUnit.MINUTES)
   static void start() throws Exception {
     engine = ContainerEngine.ofTests();
     network =
@@ -266,7 +267,10 @@ final class ContainerTest {
     if (mode.equals("precopy")) {
       assertThat(report.path("tracking").asText()).isEqualTo("userfaultfd-wp");
     }
-    assertThat(metrics()).contains("pageferry_target_migrations_active 0.0");
+    await("the metrics of a target that has nothing to do")
+        .atMost(LIMIT)
+        .untilAsserted(
+            () -> assertThat(metrics()).contains("pageferry_target_migrations_active 0.0"));
   }
 
   /** The link is away for so long that both sides give up the connection. */

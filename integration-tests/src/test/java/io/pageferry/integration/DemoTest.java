@@ -29,7 +29,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** The demo as a user starts it: what it shows, writes and leaves. */
 @ExtendWith(Hosts.Shared.class)
 final class DemoTest {
-  private static final Duration LIMIT = Duration.ofSeconds(60);
+  private static final Duration LIMIT = Duration.ofSeconds(150);
 
   @TempDir private Path scratch;
 
@@ -37,6 +37,16 @@ final class DemoTest {
   private String mark = "";
 
   private RunningProcess demo(Hosts hosts, String... options) throws Exception {
+    return demo(hosts, Map.of(), options);
+  }
+
+  /** As a user has it, with its rehearsals. */
+  private RunningProcess wholeDemo(Hosts hosts, String... options) throws Exception {
+    return demo(hosts, Map.of("PAGEFERRY_REHEARSE", "yes"), options);
+  }
+
+  private RunningProcess demo(Hosts hosts, Map<String, String> environment, String... options)
+      throws Exception {
     RunningProcess demo =
         hosts
             .workplace()
@@ -44,7 +54,7 @@ final class DemoTest {
                 "demo",
                 JavaCommand.of(Program.DEMO, List.of(options)),
                 Terminal.DETACHED,
-                Map.of("PAGEFERRY_REHEARSE", "yes"));
+                environment);
     mark = "pageferry-demo-" + demo.pid() + "-";
     return demo;
   }
@@ -52,7 +62,7 @@ final class DemoTest {
   @AfterEach
   void nothingIsLeft() throws Exception {
     await("the end of all processes")
-        .atMost(Duration.ofSeconds(20))
+        .atMost(LIMIT)
         .until(() -> ProcessTable.mentioning(mark).isEmpty());
     List<Path> left = new ArrayList<>();
     for (Path folder :
@@ -67,7 +77,7 @@ final class DemoTest {
   @Test
   void movesAGuestAndSaysSo(Hosts hosts) throws Exception {
     Path json = scratch.resolve("report.json");
-    RunningProcess demo = demo(hosts, "--memory", "64M", "--json", json.toString());
+    RunningProcess demo = wholeDemo(hosts, "--memory", "64M", "--json", json.toString());
     assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isZero();
     JsonNode report = new ObjectMapper().readTree(Files.readString(json));
     assertThat(report.path("outcome").asText()).isEqualTo("completed");
@@ -84,7 +94,16 @@ final class DemoTest {
   void movesAGuestAheadOfItsPages(Hosts hosts) throws Exception {
     Path json = scratch.resolve("report.json");
     RunningProcess demo =
-        demo(hosts, "--mode", "postcopy", "--memory", "64M", "--json", json.toString());
+        wholeDemo(
+            hosts,
+            "--mode",
+            "postcopy",
+            "--memory",
+            "64M",
+            "--bandwidth",
+            "40MB/s",
+            "--json",
+            json.toString());
     assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isZero();
     JsonNode report = new ObjectMapper().readTree(Files.readString(json));
     assertThat(report.path("verified").asBoolean()).isTrue();
@@ -104,7 +123,7 @@ final class DemoTest {
 
   @Test
   void leavesNothingOnCtrlC(Hosts hosts) throws Exception {
-    RunningProcess demo = demo(hosts, "--memory", "64M", "--bandwidth", "8MB/s");
+    RunningProcess demo = demo(hosts, "--memory", "64M", "--bandwidth", "2MB/s");
     demo.awaitLine("the first round", Journey.FIRST_ROUND, LIMIT);
     demo.signal(Signal.INT);
     assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isEqualTo(4);

@@ -7,6 +7,7 @@ import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.RunningProcess.Signal;
 import io.pageferry.integration.process.RunningProcess.Terminal;
+import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -146,7 +147,19 @@ final class FirecrackerPeerTest {
     DemoGuestSpec spec = spec(hosts, 48, 2);
     DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
     describe(target, spec, guest.images(), 24 * MIB);
-    Journey journey = begin(hosts, target, guest, "--mode", "postcopy", "--channels", "2");
+    Journey journey =
+        begin(
+            hosts,
+            target,
+            guest,
+            "--mode",
+            "postcopy",
+            "--channels",
+            "2",
+            "--bandwidth",
+            "40MB/s",
+            "--compress",
+            "off");
     assertThat(journey.awaitExit()).describedAs(journey.story()).isZero();
     JsonNode report = journey.departure().report();
     assertThat(report.path("verified").asBoolean()).describedAs(journey.story()).isTrue();
@@ -236,7 +249,14 @@ final class FirecrackerPeerTest {
   @Test
   void anotherAgentTakesItUpAgain(Hosts hosts) throws Exception {
     TargetHost killed =
-        TargetHost.start(hosts.workplace(), "peer-host", hosts.tls(), List.of()).awaitReady();
+        TargetHost.start(
+                hosts.workplace(),
+                "peer-host",
+                Hosts.lastingAddress(),
+                hosts.tls(),
+                Surroundings.USUAL,
+                List.of())
+            .awaitReady();
     DemoGuestSpec spec = spec(hosts, 24, 1);
     DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
     describe(killed, spec, guest.images(), 24 * MIB);

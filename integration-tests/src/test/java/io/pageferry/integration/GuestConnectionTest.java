@@ -131,7 +131,7 @@ final class GuestConnectionTest {
         Caller.Conversation before = caller.hush(LIMIT);
         guest = move(byPostcopy.guest, alpha, beta, hosts.tls(), "precopy").guest;
         await("the switch to know where the guest is")
-            .atMost(Duration.ofSeconds(20))
+            .atMost(LIMIT)
             .untilAsserted(() -> assertThat(network.guestsPlace()).contains(Host.BETA));
         caller.talk();
         caller.awaitAnswer(LIMIT);

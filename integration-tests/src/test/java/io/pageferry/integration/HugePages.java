@@ -12,6 +12,8 @@ import java.nio.file.StandardOpenOption;
 final class HugePages implements AutoCloseable {
   private static final Path FOLDER = Path.of("/sys/kernel/mm/hugepages/hugepages-2048kB");
   private static final Path COUNT = FOLDER.resolve("nr_hugepages");
+  private static final Path FREE = FOLDER.resolve("free_hugepages");
+  private static final Path COMPACTION = Path.of("/proc/sys/vm/compact_memory");
 
   /** Test classes run in two processes, and both would count from the same number. */
   private static final Path LOCK =
@@ -28,11 +30,16 @@ final class HugePages implements AutoCloseable {
     before = number(COUNT);
     try {
       Files.writeString(COUNT, Long.toString(before + wanted));
+      if (number(FREE) < wanted && Files.isWritable(COMPACTION)) {
+        // Memory that has been used for a while is in pieces.
+        Files.writeString(COMPACTION, "1");
+        Files.writeString(COUNT, Long.toString(before + wanted));
+      }
     } catch (IOException e) {
       lock.close();
       assumeTrue(false, "huge pages cannot be reserved here: " + e.getMessage());
     }
-    if (number(FOLDER.resolve("free_hugepages")) < wanted) {
+    if (number(FREE) < wanted) {
       close();
       assumeTrue(false, "this host has no room for huge pages");
     }

@@ -37,7 +37,7 @@ final class MigrationTest {
   void arrivesWhole(String pattern, String tracking, String engine, String channels, Hosts hosts)
       throws Exception {
     DemoGuest guest =
-        hosts.source().startGuest(Journey.small(hosts).withPattern(pattern)).awaitReady();
+        hosts.source().startGuest(Journey.small(hosts, engine).withPattern(pattern)).awaitReady();
     Journey journey =
         Journey.begin(
             hosts,

@@ -10,6 +10,9 @@ import io.pageferry.integration.process.NetworkLink;
 import io.pageferry.integration.process.SourceHost;
 import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -66,6 +69,18 @@ final class NetworkTest {
     }
   }
 
+  /**
+   * What has arrived in the target agent's network; no process is started for it, which would take
+   * time of its own.
+   */
+  private static long received() throws IOException {
+    Path devices = Path.of("/proc", Long.toString(target.agent().pid()), "net", "dev");
+    return Files.readAllLines(devices).stream()
+        .filter(line -> line.contains(":") && !line.strip().startsWith("lo:"))
+        .mapToLong(line -> Long.parseLong(line.split(":", 2)[1].strip().split("\\s+", 2)[0]))
+        .sum();
+  }
+
   @Test
   void theBandwidthCapHoldsOverEachSecond(Hosts hosts) throws Exception {
     double cap = 20 * MEGA;
@@ -76,7 +91,7 @@ final class NetworkTest {
 
     List<Sample> samples = new ArrayList<>();
     while (journey.departure().agent().isAlive()) {
-      samples.add(new Sample(System.nanoTime(), link.received()));
+      samples.add(new Sample(System.nanoTime(), received()));
       Thread.sleep(20);
     }
     journey.assertArrived();
@@ -97,7 +112,7 @@ final class NetworkTest {
           .findFirst()
           .ifPresent(end -> seconds.add(end.rateSince(begin) / cap));
     }
-    assertThat(seconds).describedAs("seconds looked at").hasSizeGreaterThan(20);
+    assertThat(seconds).describedAs("seconds looked at").hasSizeGreaterThan(10);
     // A busy machine may hold back a second's last bytes and count them in the next, so not every
     // second is judged by itself: the typical one is, from both sides, and the sum of all. A second
     // that begins or ends within a frame counts it whole or not at all.
@@ -153,8 +168,10 @@ final class NetworkTest {
     long cut = System.nanoTime();
     link.cut();
     try {
+      journey.awaitExit();
+      // Without its own watch an agent would wait for TCP's, many minutes.
+      assertThat((System.nanoTime() - cut) / 1e9).describedAs("seconds").isLessThan(50);
       journey.assertStayed(1, "runs on here");
-      assertThat((System.nanoTime() - cut) / 1e9).describedAs("seconds").isLessThan(15);
     } finally {
       link.mend();
     }
