@@ -242,15 +242,17 @@ final class Migration {
 
   private void move(SourceGuest guest, OwnershipLedger ledger)
       throws IOException, InterruptedException, CommandFailure {
-    // Both run while the target's preflight does.
+    // All of them run while the target's preflight does.
     ConversationRehearsal.begin();
     PageRehearsal rehearsal = PageRehearsal.begin();
+    ControlRehearsal control = ControlRehearsal.begin(guest.control());
     try (rehearsal;
+        control;
         TargetLink link = TargetLink.connect(connector, settings.target(), agent)) {
       try {
         ImageDigest sent = new ImageDigest(ImageReread.layout(guest.image().regions()));
         digest = sent;
-        drive(guest, ledger, link, sent, rehearsal);
+        drive(guest, ledger, link, sent, rehearsal, control);
       } catch (CommandFailure | IOException | InterruptedException | RuntimeException e) {
         tell(link, e, guest, ledger);
         throw e;
@@ -263,7 +265,8 @@ final class Migration {
       OwnershipLedger ledger,
       TargetLink link,
       ImageDigest sent,
-      PageRehearsal rehearsal)
+      PageRehearsal rehearsal,
+      ControlRehearsal control)
       throws IOException, InterruptedException, CommandFailure {
     requireTarget(link.peer());
     journal.peer(link.peer());
@@ -273,6 +276,7 @@ final class Migration {
     long named = System.nanoTime();
     Accepted accepted = link.offer(offer(guest, link), agent);
     rehearsal.close();
+    control.await();
 
     long recording = System.nanoTime();
     ledger.record(LedgerState.STREAMING);
@@ -371,7 +375,6 @@ final class Migration {
 
   private Switchover.Parts stopAndCopy(Course course) throws IOException, InterruptedException {
     describe(course, "all of it while the guest stands still");
-    course.guest().control().warmUp();
     GuestImage image = course.guest().image();
     return switchover(course, () -> course.rounds().everything(image))
         .run(1, settings.verifyFull());
@@ -384,7 +387,6 @@ final class Migration {
     journal.tracking(tracker.name());
     describe(course, "dirty pages by " + tracker.name());
     OnStall onStall = onStall(course);
-    guest.control().warmUp();
     journal.precopyBegins();
     DirtyPages dirty = new DirtyPages(guest.regionPages());
     PreCopy.Result result =
@@ -437,7 +439,6 @@ final class Migration {
 
   private Switchover.Parts postCopyAtOnce(Course course) throws IOException, InterruptedException {
     describe(course, "the guest first and its pages as it touches them");
-    course.guest().control().warmUp();
     long[] regionPages = course.guest().regionPages();
     UnsentPages unsent = new UnsentPages(regionPages);
     for (int region = 0; region < regionPages.length; region++) {
@@ -622,7 +623,7 @@ final class Migration {
 
   private CommandFailure putBack(Exception failure, SourceGuest guest, OwnershipLedger ledger) {
     boolean unheard =
-        ledger.current() == LedgerState.PAUSED
+        (ledger.current() == LedgerState.PAUSED || ledger.current() == LedgerState.RECLAIMED)
             && !told
             && !(failure instanceof PeerAbortedException);
     CommandFailure ended = Retreat.putBack(guest, ledger, verdict(failure, guest, ledger), failure);

@@ -63,6 +63,19 @@ final class PostCopySwitch {
   Switchover.Parts run(
       PostCopy postcopy, int round, UnsentPages unsent, Stale stale, LedgerFields more)
       throws IOException, InterruptedException {
+    try (HandoverWriting handover = new HandoverWriting(ledger)) {
+      return run(postcopy, round, unsent, stale, more, handover);
+    }
+  }
+
+  private Switchover.Parts run(
+      PostCopy postcopy,
+      int round,
+      UnsentPages unsent,
+      Stale stale,
+      LedgerFields more,
+      HandoverWriting handover)
+      throws IOException, InterruptedException {
     MissingSeries missing = new MissingSeries(link);
     UnsentPages.Runs naming = missing::add;
     PageRunConsumer found = (region, first, count) -> unsent.mark(region, first, count, naming);
@@ -92,13 +105,15 @@ final class PostCopySwitch {
 
     postcopy.answer();
     link.send(new Switch(round, unsent.count()));
+    handover.begin();
     // The device state may touch pages that are here: without their channels it never gets them.
     link.await(Prepared.class, Switchover.PREPARATION, postcopy::requireOpen);
     HoldPoint.reached("prepared");
     cancellation.passPointOfNoReturn();
-    ledger.record(LedgerState.HANDED_OVER);
+    handover.await();
     progress.phase("hand-over");
     HoldPoint.reached("handed-over");
+    handover.committing();
     link.send(new Commit());
     long committed = System.nanoTime();
     Started started = link.await(Started.class, Switchover.CONFIRMATION);

@@ -20,8 +20,9 @@ import java.util.Arrays;
  * The guest's downtime: pause, last pages, device state, comparison of the digests, hand-over.
  *
  * <p>Ownership passes in two written steps (design: one owner). Until this side has written
- * HANDED_OVER the guest is its own and every failure resumes it here; from then on only the
- * target's ledger says whether it was taken over, and nobody resumes it here without having asked.
+ * HANDED_OVER and sent COMMIT the guest is its own and every failure resumes it here; from then on
+ * only the target's ledger says whether it was taken over, and nobody resumes it here without
+ * having asked.
  *
  * <p>Threading: the driver thread.
  */
@@ -93,6 +94,13 @@ final class Switchover {
    * @throws IOException on any failure; the ledger's state says on which side of the hand-over
    */
   Parts run(int round, boolean verifyFull) throws IOException, InterruptedException {
+    try (HandoverWriting handover = new HandoverWriting(ledger)) {
+      return run(round, verifyFull, handover);
+    }
+  }
+
+  private Parts run(int round, boolean verifyFull, HandoverWriting handover)
+      throws IOException, InterruptedException {
     DeviceStateSaving saving = new DeviceStateSaving(guest.control());
     // Before the guest stands still: whoever finds this ledger knows that it has to be resumed.
     ledger.record(LedgerState.PAUSED);
@@ -120,6 +128,7 @@ final class Switchover {
       compareWithImage(value);
     }
     link.send(new DigestValue(value.high(), value.low(), verifyFull));
+    handover.begin();
     Prepared prepared = link.await(Prepared.class, PREPARATION);
     if (!prepared.digestMatches()
         || prepared.high() != value.high()
@@ -130,9 +139,10 @@ final class Switchover {
     journal.verified();
     HoldPoint.reached("prepared");
     cancellation.passPointOfNoReturn();
-    ledger.record(LedgerState.HANDED_OVER);
+    handover.await();
     progress.phase("hand-over");
     HoldPoint.reached("handed-over");
+    handover.committing();
     link.send(new Commit());
     long committed = System.nanoTime();
     Started started = link.await(Started.class, CONFIRMATION);

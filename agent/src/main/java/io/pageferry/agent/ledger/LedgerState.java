@@ -22,8 +22,8 @@ public enum LedgerState {
   /** Source: about to be, or being, paused for the switchover; it is still the source's. */
   PAUSED,
   /**
-   * Source: the target may start the guest. Only the target's ledger says whether it did; until
-   * that is known the guest stays paused here.
+   * Source: the target may start the guest as soon as it is told to. Only the target's ledger says
+   * whether it did; until that is known the guest stays paused here.
    */
   HANDED_OVER,
   /**
@@ -65,7 +65,7 @@ public enum LedgerState {
       case STREAMING -> next == PAUSED || next == FAILED;
       // A switchover that is called off goes back to streaming; the guest runs on.
       case PAUSED -> next == STREAMING || next == HANDED_OVER || next == FAILED;
-      // Never FAILED directly: the target must have been asked first.
+      // Never FAILED directly: the target must have been asked first, or never have been told.
       case HANDED_OVER -> next == SERVING || next == COMPLETED || next == RECLAIMED;
       case SERVING -> next == COMPLETED;
       case RECLAIMED -> next == FAILED;
