@@ -101,11 +101,11 @@ final class PostCopySwitch {
       named = System.nanoTime();
       Switchover.sendDeviceState(link, saving.await());
       saved = System.nanoTime();
+      postcopy.answer();
+      link.send(new Switch(round, unsent.count()));
+      handover.begin();
+      saving.confirm();
     }
-
-    postcopy.answer();
-    link.send(new Switch(round, unsent.count()));
-    handover.begin();
     // The device state may touch pages that are here: without their channels it never gets them.
     link.await(Prepared.class, Switchover.PREPARATION, postcopy::requireOpen);
     HoldPoint.reached("prepared");

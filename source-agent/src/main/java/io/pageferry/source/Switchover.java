@@ -113,6 +113,7 @@ final class Switchover {
 
     long landed;
     long saved;
+    Digest value;
     // The guest writes its state down while its last pages travel; neither needs the other.
     try (saving) {
       saving.begin();
@@ -121,14 +122,14 @@ final class Switchover {
       landed = System.nanoTime();
       sendDeviceState(link, saving.await());
       saved = System.nanoTime();
+      value = digest.value();
+      if (verifyFull) {
+        compareWithImage(value);
+      }
+      link.send(new DigestValue(value.high(), value.low(), verifyFull));
+      handover.begin();
+      saving.confirm();
     }
-
-    Digest value = digest.value();
-    if (verifyFull) {
-      compareWithImage(value);
-    }
-    link.send(new DigestValue(value.high(), value.low(), verifyFull));
-    handover.begin();
     Prepared prepared = link.await(Prepared.class, PREPARATION);
     if (!prepared.digestMatches()
         || prepared.high() != value.high()

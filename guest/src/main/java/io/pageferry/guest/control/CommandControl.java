@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -115,16 +116,20 @@ final class CommandControl implements GuestControl {
   }
 
   @Override
-  public byte[] saveDeviceState() throws GuestControlException {
+  public void saveDeviceState(Consumer<byte[]> early) throws GuestControlException {
     Path state = stateFile();
     boolean named = namesFile(commands.saveState());
     try (CommandRun _ =
         run("save-state", words(commands.saveState(), state), null, named ? null : state)) {
-      return readState(state);
+      early.accept(readState(state));
     } finally {
       CommandRun.delete(state);
     }
   }
+
+  /** Its command is run when the state is there. */
+  @Override
+  public void expectDeviceState() {}
 
   private byte[] readState(Path state) throws GuestControlException {
     try {

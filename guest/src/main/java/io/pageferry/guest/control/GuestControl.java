@@ -3,6 +3,7 @@ package io.pageferry.guest.control;
 import io.pageferry.guest.handover.HandoverMode;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
  * Steers one guest, by QMP or by the user's commands; {@link GuestPlace} makes it. Blocking; every
@@ -34,14 +35,29 @@ public interface GuestControl extends AutoCloseable {
 
   /**
    * Registers and devices of the paused guest, without its memory; once a pause, as QEMU has it (a
-   * guest that went on and was paused again may be saved again).
+   * guest that went on and was paused again may be saved again). Returns when the guest has said
+   * that this was all of it.
    *
-   * @return at most {@link #MAX_DEVICE_STATE} bytes, opaque
+   * @param early gets it as soon as it is here, on this thread: at most {@link #MAX_DEVICE_STATE}
+   *     bytes, opaque. Void if this throws afterwards
    */
-  byte[] saveDeviceState() throws GuestControlException;
+  void saveDeviceState(Consumer<byte[]> early) throws GuestControlException;
+
+  /** As the other, for whoever has nothing to do in between. */
+  default byte[] saveDeviceState() throws GuestControlException {
+    byte[][] state = {{}};
+    saveDeviceState(early -> state[0] = early);
+    return state[0];
+  }
 
   /**
-   * Loads what {@link #saveDeviceState} returned on the other host into a guest that waits for it.
+   * Has a guest that waits for its device state do what it can before that is here; {@link
+   * #loadDeviceState} then takes less time. May be left out.
+   */
+  void expectDeviceState() throws GuestControlException;
+
+  /**
+   * Loads what {@link #saveDeviceState} gave on the other host into a guest that waits for it.
    * Returns when the guest is ready to {@link #resume}.
    */
   void loadDeviceState(byte[] state) throws GuestControlException;

@@ -6,7 +6,9 @@ import io.pageferry.guest.handover.HandoverMode;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -54,6 +56,9 @@ public final class QmpControl implements GuestControl {
   private final Duration timeout;
   private final MigrationCapabilities capabilities;
   private @Nullable DeviceStateExchange exchange;
+
+  /** Where the guest listens for its state. */
+  private DeviceStateExchange.@Nullable Loading expecting;
 
   private QmpControl(Path socket, QmpClient client, Duration timeout) {
     this.socket = socket;
@@ -112,15 +117,23 @@ public final class QmpControl implements GuestControl {
   }
 
   @Override
-  public byte[] saveDeviceState() throws GuestControlException {
+  public void saveDeviceState(Consumer<byte[]> early) throws GuestControlException {
     long deadline = System.nanoTime() + timeout.toNanos();
     client.clearEvents();
     try (DeviceStateExchange.Saving saving = exchange().startSaving()) {
       execute("migrate", saving.uri());
-      byte[] state = saving.await(left(deadline, "save its device state"));
+      early.accept(saving.await(left(deadline, "save its device state")));
       awaitMigration(deadline, "save its device state");
-      return state;
     }
+  }
+
+  @Override
+  public void expectDeviceState() throws GuestControlException {
+    client.clearEvents();
+    DeviceStateExchange.Loading loading = exchange().startLoading();
+    // It listens there from now on, and its socket goes with the folder.
+    execute("migrate-incoming", loading.uri());
+    expecting = loading;
   }
 
   @Override
@@ -130,9 +143,11 @@ public final class QmpControl implements GuestControl {
           "device state of " + state.length + " bytes, more than " + MAX_DEVICE_STATE);
     }
     long deadline = System.nanoTime() + timeout.toNanos();
-    client.clearEvents();
-    try (DeviceStateExchange.Loading loading = exchange().startLoading()) {
-      execute("migrate-incoming", loading.uri());
+    if (expecting == null) {
+      expectDeviceState();
+    }
+    try (DeviceStateExchange.Loading loading = Objects.requireNonNull(expecting)) {
+      expecting = null;
       loading.send(state, left(deadline, "take its device state"));
       awaitMigration(deadline, "load its device state");
     }

@@ -28,6 +28,18 @@ final class Activation {
     this.control = control;
   }
 
+  /** The guest's device state is on its way, sooner or later. */
+  void expect() throws MigrationAborted {
+    try {
+      control.expectDeviceState();
+    } catch (GuestControlException e) {
+      throw new MigrationAborted(
+          AbortReason.GUEST_CONTROL_FAILED,
+          "the guest on the target cannot take its device state: " + e.getMessage(),
+          e);
+    }
+  }
+
   /** Loads the device state into the waiting guest; it is ready to run afterwards, and does not. */
   void load(byte[] deviceState) throws MigrationAborted {
     long began = System.nanoTime();

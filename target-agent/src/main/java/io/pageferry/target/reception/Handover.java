@@ -71,6 +71,13 @@ final class Handover {
     this.activation = new Activation(guest.control());
   }
 
+  /** Has the guest do before its downtime what it can. */
+  void expect() throws MigrationAborted {
+    if (!guest.handsOverAtLoad()) {
+      activation.expect();
+    }
+  }
+
   /**
    * Compares the digest, loads the device state, which changes the memory, and says that it is
    * ready.

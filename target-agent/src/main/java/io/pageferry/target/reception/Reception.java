@@ -204,6 +204,7 @@ public final class Reception extends Arrival {
             landed,
             Objects.requireNonNull(recollection),
             story);
+    last.expect();
     intake.run();
     Switch switched = intake.switched();
     if (switched != null) {
