@@ -273,6 +273,34 @@ final class ContainerTest {
             () -> assertThat(metrics()).contains("pageferry_target_migrations_active 0.0"));
   }
 
+  /** The engine's profile keeps the system call from whoever was not given the device. */
+  @Test
+  void aTargetWithoutTheGrantNamesItAndTakesTheGuestByPreCopy() throws Exception {
+    try (GenericContainer<?> other =
+        target("ungranted", target.getDockerImageName())
+            .withCreateContainerCmdModifier(
+                create -> create.getHostConfig().withDevices(List.of()))) {
+      other.start();
+      DemoGuestSpec spec = spec();
+      DemoGuest guest = startGuest(spec, "ungranted");
+      try (RunningProcess agent = migrate(spec, "ungranted", "/pki", "--mode", "postcopy")) {
+        assertThat(agent.awaitExit(LIMIT)).describedAs(agent.state()).isEqualTo(REFUSED);
+        assertThat(agent.transcript().text())
+            .contains("/dev/userfaultfd", "--mode precopy --on-stall pause", "runs on here");
+      }
+      assertThat(guest.isRunning()).isTrue();
+      try (RunningProcess agent =
+          migrate(spec, "ungranted", "/pki", "--mode", "precopy", "--on-stall", "pause")) {
+        assertThat(agent.awaitExit(LIMIT)).describedAs(agent.state()).isZero();
+      }
+      DemoGuest there =
+          DemoGuest.answeringAt(scratch.resolve("ungranted/" + spec.name() + ".qmp"), spec);
+      assertThat(there.isRunning()).isTrue();
+      assertWhole(there);
+      there.quit();
+    }
+  }
+
   /** The link is away for so long that both sides give up the connection. */
   @Test
   void theNetworkIsCutInPostCopyAndHealed() throws Exception {
