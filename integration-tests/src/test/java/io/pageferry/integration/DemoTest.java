@@ -25,6 +25,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The demo as a user starts it: what it shows, writes and leaves. */
 @ExtendWith(Hosts.Shared.class)
@@ -112,6 +113,19 @@ final class DemoTest {
     assertThat(demo.transcript().text())
         .contains("post-copy", "at work", "16,384 pages")
         .doesNotContain("Exception");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"hybrid", "stop-and-copy"})
+  void movesAGuestInTheOtherModes(String mode, Hosts hosts) throws Exception {
+    Path json = scratch.resolve("report.json");
+    RunningProcess demo = demo(hosts, "--mode", mode, "--memory", "64M", "--json", json.toString());
+    assertThat(demo.awaitExit(LIMIT)).describedAs(demo.state()).isZero();
+    JsonNode report = new ObjectMapper().readTree(Files.readString(json));
+    assertThat(report.path("mode").asText()).isEqualTo(mode);
+    assertThat(report.path("verified").asBoolean()).isTrue();
+    assertThat(report.path("guestDowntimeMs").asDouble()).isPositive();
+    assertThat(demo.transcript().text()).contains("16,384 pages").doesNotContain("Exception");
   }
 
   @Test
