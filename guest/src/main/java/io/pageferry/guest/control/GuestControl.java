@@ -52,7 +52,8 @@ public interface GuestControl extends AutoCloseable {
 
   /**
    * Has a guest that waits for its device state do what it can before that is here; {@link
-   * #loadDeviceState} then takes less time. May be left out.
+   * #loadDeviceState} then takes less time. May be left out; once, as the load itself: a guest that
+   * listens does not begin anew.
    */
   void expectDeviceState() throws GuestControlException;
 

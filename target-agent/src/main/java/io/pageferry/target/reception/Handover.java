@@ -71,9 +71,12 @@ final class Handover {
     this.activation = new Activation(guest.control());
   }
 
-  /** Has the guest do before its downtime what it can. */
+  /**
+   * Has the guest do before its downtime what it can. Not one that was there before: it is to wait
+   * for another attempt if this one comes to nothing, and listens only once.
+   */
   void expect() throws MigrationAborted {
-    if (!guest.handsOverAtLoad()) {
+    if (guest.launched().isPresent() && !guest.handsOverAtLoad()) {
       activation.expect();
     }
   }
