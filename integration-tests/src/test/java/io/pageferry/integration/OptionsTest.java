@@ -11,7 +11,6 @@ import io.pageferry.integration.process.RunningProcess.Terminal;
 import io.pageferry.integration.process.SourceHost;
 import io.pageferry.integration.process.TargetHost;
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -56,16 +55,10 @@ final class OptionsTest {
     return Journey.observed(source, hosts.target(), guest, departure);
   }
 
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0)) {
-      return socket.getLocalPort();
-    }
-  }
-
   @Test
   void fewPagesLeftEndTheRoundsAndMetricsTellOfThem(Hosts hosts) throws Exception {
     DemoGuest guest = guest(hosts);
-    int port = freePort();
+    String metrics = Hosts.lastingAddress();
     Journey journey =
         Journey.begin(
             hosts,
@@ -77,11 +70,11 @@ final class OptionsTest {
             "--downtime-limit",
             "20s",
             "--metrics",
-            "127.0.0.1:" + port);
-    journey.departure().agent().awaitLine("round 1", Journey.FIRST_ROUND, Journey.LIMIT);
+            metrics);
     try (HttpClient client = HttpClient.newHttpClient()) {
       HttpRequest request =
-          HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/metrics")).build();
+          HttpRequest.newBuilder(URI.create("http://" + metrics + "/metrics")).build();
+      journey.departure().agent().awaitLine("round 1", Journey.FIRST_ROUND, Journey.LIMIT);
       assertThat(client.send(request, BodyHandlers.ofString()).body())
           .contains("pageferry_", "# TYPE");
     }

@@ -31,8 +31,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 @ExtendWith(Hosts.Shared.class)
 @Timeout(value = 180, unit = TimeUnit.SECONDS)
 final class PostCopyModesTest {
-  /** Slow enough for the guest to find pages missing. */
-  private static final String RATE = "60MB/s";
+  /** Slow enough for the guest to find pages missing, also on a slow machine. */
+  private static final String RATE = "24MB/s";
+
+  /** The same for one that has little to send. */
+  private static final String LOW_RATE = "2MB/s";
 
   /** Its code on the wire. */
   private static final int ZSTD = 6;
@@ -47,7 +50,7 @@ final class PostCopyModesTest {
       String further,
       String value)
       throws Exception {
-    DemoGuestSpec spec = Journey.small(hosts).withPattern(pattern).withRegions(regions);
+    DemoGuestSpec spec = Journey.small(hosts, engine).withPattern(pattern).withRegions(regions);
     DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
     return Journey.begin(
         hosts,
@@ -59,7 +62,7 @@ final class PostCopyModesTest {
         "--channels",
         Integer.toString(channels),
         "--bandwidth",
-        RATE,
+        pattern.equals("mostly-zero") || spec.pages() < 8192 ? LOW_RATE : RATE,
         further,
         value);
   }
@@ -254,11 +257,11 @@ final class PostCopyModesTest {
             .with("--working-set", "24M");
     DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
     JsonNode report =
-        Journey.begin(hosts, guest, "--bandwidth", "24MB/s", "--max-rounds", "4").assertArrived();
+        Journey.begin(hosts, guest, "--bandwidth", "12MB/s", "--max-rounds", "2").assertArrived();
     assertThat(report.path("switchedBy").asText()).describedAs("%s", report).isEqualTo("stall");
     assertThat(faults(report)).isPositive();
     assertThat(report.path("times").path("downtimeMs").asDouble())
         .describedAs("less than the working set takes at this rate")
-        .isLessThan(1000);
+        .isLessThan(2000);
   }
 }

@@ -7,6 +7,7 @@ import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.Departure;
 import io.pageferry.integration.process.DescriptionFile;
 import io.pageferry.integration.process.PeerSecurity;
+import io.pageferry.integration.process.RunningProcess.Signal;
 import io.pageferry.integration.process.RunningProcess.Terminal;
 import io.pageferry.integration.process.SourceHost;
 import io.pageferry.integration.process.Surroundings;
@@ -41,6 +42,7 @@ final class RefusalTest {
   private static final int FAILED = 1;
   private static final int USAGE = 2;
   private static final int REFUSED = 3;
+  private static final int CANCELLED = 4;
 
   private static DemoGuest guest;
   private static Path scratch;
@@ -333,13 +335,15 @@ final class RefusalTest {
   @Test
   void aGuestThatMovesAlready() throws Exception {
     DemoGuest moving = source.startGuest(Journey.small(hosts)).awaitReady();
-    Journey first = Journey.begin(hosts, moving, "--bandwidth", "12MB/s", "--compress", "off");
+    Journey first = Journey.begin(hosts, moving, "--bandwidth", "4MB/s", "--compress", "off");
     first.departure().agent().awaitLine("the first round", Journey.FIRST_ROUND, Journey.LIMIT);
     Path description = source.folder().resolve(moving.spec().name() + ".yaml");
     Path again =
         Files.copy(description, scratch.resolve("again.yaml"), StandardCopyOption.REPLACE_EXISTING);
     refused(REFUSED, migrate(again, hosts.tls()), "locked");
-    first.assertArrived();
+    // Nor is the first one disturbed by that.
+    first.departure().agent().signal(Signal.INT);
+    first.assertStayed(CANCELLED, "cancelled", "runs on here");
   }
 
   @Test
