@@ -55,7 +55,7 @@ final class PostCopyRecoveryTest {
     return TargetHost.start(
             hosts.workplace(),
             "cut-off" + TARGETS.incrementAndGet(),
-            "127.0.0.1:0",
+            Hosts.lastingAddress(),
             security,
             Surroundings.USUAL,
             List.of("--abandon-after", "2s"))
@@ -87,7 +87,7 @@ final class PostCopyRecoveryTest {
     if (!planned.isDone()) {
       // The agent's end may be what was planned.
       try {
-        planned.get(2, TimeUnit.SECONDS);
+        planned.get(Journey.LIMIT.toSeconds(), TimeUnit.SECONDS);
       } catch (java.util.concurrent.TimeoutException never) {
         throw new AssertionError(
             "it ended before the next point\n" + agent.state() + target.agent().state(), never);
@@ -458,7 +458,7 @@ final class PostCopyRecoveryTest {
   void theGuestEndsBeforeItsMemoryIsThere(Hosts hosts) throws Exception {
     TargetHost target = hosts.target();
     DemoGuest guest = guest(hosts, 24);
-    Journey journey = Journey.begin(hosts, guest, "--mode", "postcopy", "--bandwidth", "8MB/s");
+    Journey journey = Journey.begin(hosts, guest, "--mode", "postcopy", "--bandwidth", "2MB/s");
     awaitServing(journey);
     for (ProcessTable.Entry process :
         ProcessTable.mentioning(guest.spec().images(target.imageFolder()).getFirst().toString())) {

@@ -13,7 +13,6 @@ import io.pageferry.integration.process.RunningProcess;
 import io.pageferry.integration.process.RunningProcess.Signal;
 import io.pageferry.integration.process.RunningProcess.Terminal;
 import io.pageferry.integration.process.SourceHost;
-import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;
 import io.pageferry.integration.process.Transcript;
 import java.io.IOException;
@@ -49,8 +48,6 @@ final class QemuKilledTest {
   private static final int FAILED = 1;
   private static final int REFUSED = 3;
   private static final int RECOVERABLE = 5;
-  private static final String HOLD = "PAGEFERRY_HOLD";
-  private static final String A_WHILE = ":1500";
 
   private record Moment(String mode, String phase) {}
 
@@ -98,19 +95,19 @@ final class QemuKilledTest {
   }
 
   /** Begins to move a guest, and has the source agent wait at that moment. */
-  private Departure migrateUntil(String phase, QemuGuestSpec spec, String... options)
+  private Departure migrateUntil(Hold moment, QemuGuestSpec spec, String... options)
       throws Exception {
-    Departure departure =
-        migrate(source.in(Surroundings.USUAL.with(HOLD, phase + A_WHILE)), target, spec, options);
-    departure.agent().awaitLine(phase, line -> line.equals("holding at " + phase), LIMIT);
+    Departure departure = migrate(source.in(moment.surroundings()), target, spec, options);
+    moment.awaitReached(departure.agent());
     return departure;
   }
 
   private static void killOn(TargetHost host, QemuGuestSpec spec) throws IOException {
-    List<ProcessTable.Entry> found =
-        ProcessTable.mentioning(spec.images(host.imageFolder()).getFirst().toString());
+    String image = spec.images(host.imageFolder()).getFirst().toString();
+    List<ProcessTable.Entry> found = ProcessTable.mentioning(image);
     assertThat(found).hasSize(1);
     ProcessHandle.of(found.getFirst().pid()).ifPresent(ProcessHandle::destroyForcibly);
+    await("its end").atMost(LIMIT).until(() -> ProcessTable.mentioning(image).isEmpty());
   }
 
   private void ended(Departure departure, int exit, String... said) throws Exception {
@@ -158,8 +155,12 @@ final class QemuKilledTest {
               new Moment("postcopy", "paused"),
               new Moment("postcopy", "prepared"),
               new Moment("precopy", "handed-over"))) {
-        Departure departure = migrateUntil(moment.phase, spec, "--mode", moment.mode);
+        Hold hold = Hold.at(moment.phase, hosts);
+        Departure departure = migrateUntil(hold, spec, "--mode", moment.mode);
         killOn(target, spec);
+        // Else the source's word that the guest is handed over may be there before it is missed.
+        settledOnTarget(spec);
+        hold.release();
         ended(departure, FAILED, "runs on here");
         here.console().awaitNextBeat(LIMIT);
         settledOnTarget(spec);
@@ -250,19 +251,21 @@ final class QemuKilledTest {
   /** Nobody but a user can know that a guest that was taken over has never run there. */
   private void forcedBack(QemuGuest here) throws Exception {
     QemuGuestSpec spec = here.spec();
+    Hold takenOver = Hold.at("taken-over", hosts);
     TargetHost other =
         TargetHost.start(
                 hosts.workplace(),
                 "forced",
                 "127.0.0.1:0",
                 hosts.tls(),
-                Surroundings.USUAL.with(HOLD, "taken-over" + A_WHILE),
+                takenOver.surroundings(),
                 List.of())
             .awaitReady();
     other.expect(spec);
     Departure departure = migrate(source, other, spec, "--settle-for", "1s");
-    other.agent().awaitLine("taken over", line -> line.equals("holding at taken-over"), LIMIT);
+    takenOver.awaitReached(other.agent());
     killOn(other, spec);
+    takenOver.release();
     ended(departure, RECOVERABLE, "paused", "source recover");
     assertThat(here.isRunning()).isFalse();
     RunningProcess recovery =
@@ -277,8 +280,11 @@ final class QemuKilledTest {
   void theGuestEndsWithItsQemuBeforeItsStateIsSaved() throws Exception {
     try (QemuGuest guest = booting()) {
       target.expect(guest.spec());
-      Departure departure = migrateUntil("paused", guest.spec());
+      Hold paused = Hold.at("paused", hosts);
+      Departure departure = migrateUntil(paused, guest.spec());
       guest.process().signal(Signal.KILL);
+      guest.process().awaitExit(LIMIT);
+      paused.release();
       ended(departure, FAILED, "guest ended");
       settledOnTarget(guest.spec());
     }
@@ -288,8 +294,10 @@ final class QemuKilledTest {
   void theGuestEndsWithTheQemuThatItRunsInWhilePagesAreMissing() throws Exception {
     try (QemuGuest guest = booting()) {
       target.expect(guest.spec());
-      Departure departure = migrateUntil("serving", guest.spec(), "--mode", "postcopy");
+      Hold serving = Hold.at("serving", hosts);
+      Departure departure = migrateUntil(serving, guest.spec(), "--mode", "postcopy");
       killOn(target, guest.spec());
+      serving.release();
       ended(departure, FAILED, "ended", "target");
       settledOnTarget(guest.spec());
     }
