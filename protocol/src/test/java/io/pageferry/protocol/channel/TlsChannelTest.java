@@ -7,6 +7,7 @@ import static org.awaitility.Awaitility.await;
 import io.pageferry.protocol.channel.PeerLostException.Kind;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.Progress;
+import io.pageferry.protocol.pki.AgentCertificate;
 import io.pageferry.protocol.pki.TestAuthority;
 import io.pageferry.protocol.tls.TestTls;
 import io.pageferry.protocol.tls.TlsContext;
@@ -14,6 +15,7 @@ import io.pageferry.protocol.tls.TlsContexts;
 import io.pageferry.protocol.tls.TlsEngineKind;
 import io.pageferry.protocol.tls.TlsFiles;
 import java.io.InputStream;
+import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
@@ -28,6 +30,7 @@ import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManagerFactory;
 import org.jspecify.annotations.NullMarked;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -193,6 +196,42 @@ final class TlsChannelTest {
       assertThat(socket.getInputStream().read()).isEqualTo(-1);
     } catch (SSLException e) {
       assertThat(e.getMessage()).contains("fatal alert");
+    }
+  }
+
+  @Test
+  void aRenewedCertificateIsGoodAndTheReplacedOneUntilItIsRevoked() throws Exception {
+    TransportSettings serving =
+        TransportSettings.tls(TlsContexts.server(authority.agent("target"), TlsEngineKind.JDK));
+    TlsFiles files = authority.agent("source");
+    TransportSettings replaced =
+        TransportSettings.tls(TlsContexts.client(files, TlsEngineKind.JDK));
+    BigInteger serial = newestOf("source").serial();
+    authority.authority().renew("source", 1);
+    TransportSettings renewed = TransportSettings.tls(TlsContexts.client(files, TlsEngineKind.JDK));
+    assertThat(nameThatArrives(serving, replaced)).isEqualTo("source");
+    assertThat(nameThatArrives(serving, renewed)).isEqualTo("source");
+
+    authority.authority().revoke(serial.toString(16));
+    assertThat(nameThatArrives(serving, renewed)).isEqualTo("source");
+    try (Wire wire = new Wire(serving, replaced)) {
+      PeerLostException lost = catchThrowableOfType(PeerLostException.class, () -> converse(wire));
+      assertThat(lost.kind()).isEqualTo(Kind.TLS_REFUSED);
+    }
+  }
+
+  private AgentCertificate newestOf(String name) throws Exception {
+    return authority.authority().agents().stream()
+        .filter(each -> each.name().equals(name))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  private static String nameThatArrives(TransportSettings serving, TransportSettings connecting)
+      throws Exception {
+    try (Wire wire = new Wire(serving, connecting);
+        Wire.Ends ends = wire.join()) {
+      return ends.target().peer().name();
     }
   }
 
