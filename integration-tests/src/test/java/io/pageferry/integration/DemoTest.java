@@ -151,6 +151,7 @@ final class DemoTest {
     "--network,            --guest qemu",
     "--memory=much,        much",
     "--channels=0,         --channels",
+    "--json=/none/r,       /none/r",
     "--no-such-option,     --no-such-option",
   })
   void refusesWhatItCannotDo(String option, String said, Hosts hosts) throws Exception {

@@ -366,6 +366,9 @@ final class MigrateCommand implements Callable<ExitCode> {
         deltaCache == null || deltaCache >= 4096,
         "--delta-cache takes 4K or more; --delta off makes none");
     check(bandwidth == null || bandwidth > 0, "--bandwidth takes a rate above 0");
+    check(
+        json == null || ReportFile.mayBe(json),
+        "--json names a file in a folder that is not there, or a folder: " + json);
     return new MigrationSettings(
         guest,
         target,

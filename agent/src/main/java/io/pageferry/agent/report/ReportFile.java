@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectWriter;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 
@@ -27,9 +28,22 @@ public final class ReportFile {
     writeJson(file, toJson(report));
   }
 
-  /** The same for any JSON that is done already, for example a benchmark's. */
+  /** Whether a report can have this place, which is known before there is one. */
+  public static boolean mayBe(Path file) {
+    Path folder = file.toAbsolutePath().getParent();
+    return folder != null && Files.isDirectory(folder) && !Files.isDirectory(file);
+  }
+
+  /**
+   * The same for any JSON that is done already, for example a benchmark's. What is no file of its
+   * own, as {@code /dev/stdout}, is written to and not replaced.
+   */
   public static void writeJson(Path file, String json) throws IOException {
     Path target = file.toAbsolutePath();
+    if (Files.exists(target) && !Files.isRegularFile(target, LinkOption.NOFOLLOW_LINKS)) {
+      Files.writeString(target, json);
+      return;
+    }
     Path draft =
         target.resolveSibling(
             "." + target.getFileName() + "." + ProcessHandle.current().pid() + ".tmp");

@@ -70,6 +70,24 @@ class ReportFileTest {
     }
   }
 
+  /** As root a rename would put a file in the place of {@code /dev/stdout}. */
+  @Test
+  void aLinkStaysOne() throws Exception {
+    Path file = Files.createFile(folder.resolve("elsewhere.json"));
+    Path link = Files.createSymbolicLink(folder.resolve("report.json"), file);
+    ReportFile.write(link, completed());
+    assertThat(link).isSymbolicLink();
+    assertThat(Files.readString(file)).isEqualTo(golden());
+  }
+
+  @Test
+  void whetherItCanBeWrittenIsKnownBefore() {
+    assertThat(ReportFile.mayBe(folder.resolve("report.json"))).isTrue();
+    assertThat(ReportFile.mayBe(Path.of("report.json"))).isTrue();
+    assertThat(ReportFile.mayBe(folder.resolve("none/report.json"))).isFalse();
+    assertThat(ReportFile.mayBe(folder)).isFalse();
+  }
+
   @Test
   void aFolderThatIsNotThereIsAnErrorAndLeavesNothing() {
     Path file = folder.resolve("none/report.json");

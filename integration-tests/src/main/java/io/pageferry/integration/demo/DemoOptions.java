@@ -1,6 +1,7 @@
 package io.pageferry.integration.demo;
 
 import io.pageferry.agent.cli.LoggingOptions;
+import io.pageferry.agent.report.ReportFile;
 import io.pageferry.guest.units.BitRate;
 import io.pageferry.guest.units.ByteSize;
 import io.pageferry.guest.units.UnitFormatException;
@@ -153,6 +154,9 @@ final class DemoOptions {
     }
     if (channels != null && (channels < 1 || channels > 16)) {
       return "--channels " + channels + " is not between 1 and 16";
+    }
+    if (json != null && !ReportFile.mayBe(json)) {
+      return "--json names a file in a folder that is not there, or a folder: " + json;
     }
     return null;
   }
