@@ -89,6 +89,13 @@ final class RecoverCommand implements Callable<ExitCode> {
               + " this host again, because then its migration failed.")
   private boolean unattended;
 
+  @Option(
+      names = "--called-off",
+      description =
+          "With --unattended: the agent ended because somebody told it to, so that a guest that is on"
+              + " this host again is what was wanted (exit code 4).")
+  private boolean calledOff;
+
   @Mixin private StateOptions state = new StateOptions();
   @Mixin private CopyOptions copies = new CopyOptions();
   @Mixin private TlsOptions tls = new TlsOptions();
@@ -129,7 +136,12 @@ final class RecoverCommand implements Callable<ExitCode> {
     if (first != null) {
       throw first;
     }
-    return unattended && stayed ? ExitCode.FAILED : ExitCode.DONE;
+    return unattended && stayed ? stayed() : ExitCode.DONE;
+  }
+
+  /** How a migration ended whose guest is on this host again. */
+  private ExitCode stayed() {
+    return calledOff ? ExitCode.CANCELLED : ExitCode.FAILED;
   }
 
   private CommandFailure unopened(LedgerException e) {
@@ -138,7 +150,7 @@ final class RecoverCommand implements Callable<ExitCode> {
     }
     return unattended
         ? new CommandFailure(
-            ExitCode.FAILED, "the migration had not begun, and its guest was not touched", e)
+            stayed(), "the migration had not begun, and its guest was not touched", e)
         : new CommandFailure(ExitCode.USAGE, sentence(e), e);
   }
 

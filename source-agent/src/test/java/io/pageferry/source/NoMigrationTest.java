@@ -50,6 +50,7 @@ class NoMigrationTest {
   @Test
   void aSupervisorLearnsThatTheMigrationHadNotBegun() {
     assertThat(run(new RecoverCommand(), ID, "--unattended")).isEqualTo(1);
+    assertThat(run(new RecoverCommand(), ID, "--unattended", "--called-off")).isEqualTo(4);
     assertThat(said.toString()).contains("not touched");
   }
 

@@ -188,15 +188,16 @@ class LauncherTest {
   @ValueSource(strings = {"TERM", "INT", "HUP"})
   void aSignalIsPassedOnOnceAndWhatWasNotSettledIsRecovered(String signal) throws Exception {
     ProcessBuilder builder = launcher("source", "migrate", "--state", "s");
-    builder.environment().put("RECOVER_EXIT", "1");
+    builder.environment().put("RECOVER_EXIT", "4");
     Process process = builder.start();
     agent();
     signal(signal, process.pid());
     assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-    assertThat(process.exitValue()).isEqualTo(1);
+    assertThat(process.exitValue()).isEqualTo(4);
     assertThat(read("jdk/bin/signals")).isEqualTo(signal + "\n");
     assertThat(calls()).hasSize(2);
-    assertThat(calls().get(1)).matches(".* recover --unattended " + UUID_PATTERN + " --state s");
+    assertThat(calls().get(1))
+        .matches(".* recover --unattended --called-off " + UUID_PATTERN + " --state s");
   }
 
   @Test
