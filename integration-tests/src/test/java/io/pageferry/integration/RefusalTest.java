@@ -14,12 +14,16 @@ import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;
 import io.pageferry.integration.process.TemporaryPki;
 import io.pageferry.protocol.pki.CertificateAuthority;
+import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -120,6 +124,7 @@ final class RefusalTest {
     "a rate without meaning, --bandwidth=fast,   fast",
     "too many channels,      --channels=17,      --channels",
     "an unknown mode,        --mode=teleport,    teleport",
+    "a report without place, --json=/none/r,     /none/r",
   })
   void aMistakeOnTheCommandLine(String what, String option, String said) throws Exception {
     refused(USAGE, migrate(described(), hosts.tls(), option), said);
@@ -279,24 +284,65 @@ final class RefusalTest {
   @Test
   void anImageThatIsNotThere() throws Exception {
     refused(
-        REFUSED, migrate(withImage(scratch.resolve("no-image"), null), hosts.tls()), "no-image");
+        REFUSED,
+        migrate(withImage(scratch.resolve("no-image"), null), hosts.tls()),
+        "cannot open memory image",
+        "no-image",
+        "nothing was changed");
   }
 
   @Test
   void anImageThatIsTooSmall() throws Exception {
     Path image = Files.write(scratch.resolve("small-image"), new byte[8192]);
-    refused(REFUSED, migrate(withImage(image, "48M"), hosts.tls()), "small-image");
+    refused(
+        REFUSED,
+        migrate(withImage(image, "48M"), hosts.tls()),
+        "small-image has 8192 bytes, 50331648 are described");
   }
 
   @Test
   void anImageThatEndsInMidPage() throws Exception {
     Path image = Files.write(scratch.resolve("odd-image"), new byte[8193]);
-    refused(REFUSED, migrate(withImage(image, null), hosts.tls()), "odd-image");
+    refused(
+        REFUSED,
+        migrate(withImage(image, null), hosts.tls()),
+        "odd-image",
+        "not a multiple of the page size");
   }
 
   @Test
   void anImageThatIsAFolder() throws Exception {
-    refused(REFUSED, migrate(withImage(scratch, null), hosts.tls()), scratch.toString());
+    refused(
+        REFUSED,
+        migrate(withImage(scratch, null), hosts.tls()),
+        scratch + " is not a memory image");
+  }
+
+  /** A guest that was moved without its memory would be lost. */
+  @Test
+  void anImageThatIsNotTheGuestsMemory() throws Exception {
+    Path own = guest.images().getFirst();
+    Path image = own.resolveSibling("another");
+    try (FileChannel file =
+        FileChannel.open(image, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      file.write(ByteBuffer.allocate(1), Files.size(own) - 1);
+      for (String mode : seesAllProcesses() ? List.of("precopy", "postcopy") : List.of("precopy")) {
+        hosts.target().expect(guest.spec());
+        refused(
+            REFUSED,
+            migrate(withImage(image, null), hosts.tls(), "--mode", mode),
+            "is not that of guest " + guest.spec().name(),
+            image.toString(),
+            "runs on here");
+      }
+    } finally {
+      Files.delete(image);
+    }
+  }
+
+  /** In a container an agent cannot know whose an image is unless the guest tells it. */
+  private static boolean seesAllProcesses() throws IOException {
+    return Files.readSymbolicLink(Path.of("/proc/self/ns/pid")).endsWith("pid:[4026531836]");
   }
 
   private Path withImage(Path image, @Nullable String size) throws Exception {
@@ -382,17 +428,38 @@ final class RefusalTest {
     Path full = hosts.workplace().subfolder("refusals/full");
     Mount.tmpfs(full, "8m");
     try {
-      DemoGuestSpec spec = guest.spec();
-      Path file = hosts.target().descriptionOf(spec);
-      hosts.target().expect(spec);
-      String image = spec.images(hosts.target().imageFolder()).getFirst().toString();
-      Files.writeString(
-          file, Files.readString(file).replace(image, full.resolve("ram").toString()));
+      describeOnTarget(full.resolve("ram"));
       refused(REFUSED, migrate(described(), hosts.tls()), full.toString());
       assertThat(full).isEmptyDirectory();
     } finally {
       Mount.remove(full);
     }
+  }
+
+  @Test
+  void aTargetThatMayNotWriteTheImage() throws Exception {
+    Path readOnly = hosts.workplace().subfolder("refusals/not-writable");
+    Mount.tmpfs(readOnly, "64m");
+    try {
+      Mount.readOnly(readOnly);
+      describeOnTarget(readOnly.resolve("ram"));
+      refused(
+          REFUSED,
+          migrate(described(), hosts.tls()),
+          readOnly.resolve("ram").toString(),
+          "read-only file system");
+    } finally {
+      Mount.remove(readOnly);
+    }
+  }
+
+  /** The target is to put the guest's image there. */
+  private void describeOnTarget(Path place) throws Exception {
+    DemoGuestSpec spec = guest.spec();
+    Path file = hosts.target().descriptionOf(spec);
+    hosts.target().expect(spec);
+    String image = spec.images(hosts.target().imageFolder()).getFirst().toString();
+    Files.writeString(file, Files.readString(file).replace(image, place.toString()));
   }
 
   @Test
@@ -402,7 +469,11 @@ final class RefusalTest {
     try {
       Path image = Files.write(readOnly.resolve("fixed-image"), new byte[8192]);
       Mount.readOnly(readOnly);
-      refused(REFUSED, migrate(withImage(image, null), hosts.tls()), "fixed-image");
+      refused(
+          REFUSED,
+          migrate(withImage(image, null), hosts.tls()),
+          "fixed-image",
+          "read-only file system");
     } finally {
       Mount.remove(readOnly);
     }
@@ -420,7 +491,7 @@ final class RefusalTest {
             List.of());
     assertThat(second.agent().awaitExit(Journey.LIMIT))
         .describedAs(second.agent().state())
-        .isIn(1, REFUSED);
+        .isEqualTo(FAILED);
     assertThat(second.agent().transcript().text())
         .contains("pageferry: ")
         .contains(Integer.toString(hosts.target().port()));

@@ -373,7 +373,9 @@ final class Migration {
       boolean mayPostcopy,
       int granulePages) {}
 
-  private Switchover.Parts stopAndCopy(Course course) throws IOException, InterruptedException {
+  private Switchover.Parts stopAndCopy(Course course)
+      throws IOException, InterruptedException, CommandFailure {
+    course.guest().requireItsMemory();
     describe(course, "all of it while the guest stands still");
     GuestImage image = course.guest().image();
     return switchover(course, () -> course.rounds().everything(image))
@@ -437,7 +439,9 @@ final class Migration {
     return settings.onStall();
   }
 
-  private Switchover.Parts postCopyAtOnce(Course course) throws IOException, InterruptedException {
+  private Switchover.Parts postCopyAtOnce(Course course)
+      throws IOException, InterruptedException, CommandFailure {
+    course.guest().requireItsMemory();
     describe(course, "the guest first and its pages as it touches them");
     long[] regionPages = course.guest().regionPages();
     UnsentPages unsent = new UnsentPages(regionPages);

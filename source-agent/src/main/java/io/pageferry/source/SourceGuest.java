@@ -4,6 +4,7 @@ import io.pageferry.agent.cli.CommandFailure;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LogOutput;
 import io.pageferry.agent.process.MigrationProcesses;
+import io.pageferry.guest.attach.AttachException;
 import io.pageferry.guest.attach.GuestMemoryAccess;
 import io.pageferry.guest.attach.GuestProcess;
 import io.pageferry.guest.control.GuestControl;
@@ -19,6 +20,7 @@ import io.pageferry.guest.dirty.DigestTracker;
 import io.pageferry.guest.dirty.DirtyTracker;
 import io.pageferry.guest.dirty.SentContent;
 import io.pageferry.guest.dirty.WriteProtectTracker;
+import io.pageferry.guest.handover.ForeignMemoryException;
 import io.pageferry.guest.handover.GuestHandover;
 import io.pageferry.guest.handover.HandoverMode;
 import io.pageferry.guest.image.GuestImage;
@@ -185,6 +187,7 @@ final class SourceGuest implements AutoCloseable {
    * Begins to follow the guest's writes; from here on none is missed.
    *
    * @param sent what the digest tracker compares with
+   * @throws CommandFailure if it cannot be followed as wanted, or its memory is not the image
    */
   DirtyTracker track(Tracking wanted, SentContent sent) throws IOException, CommandFailure {
     DirtyTracker chosen = null;
@@ -205,6 +208,9 @@ final class SourceGuest implements AutoCloseable {
         chosen = new WriteProtectTracker(taken, image);
       } catch (IOException e) {
         letGoOfHandover();
+        if (isForeign(e)) {
+          throw foreign(e);
+        }
         if (wanted == Tracking.USERFAULTFD) {
           throw new CommandFailure(
               ExitCode.REFUSED,
@@ -219,9 +225,42 @@ final class SourceGuest implements AutoCloseable {
             e.getMessage());
       }
     }
-    tracker = chosen != null ? chosen : new DigestTracker(image, sent);
+    if (chosen == null) {
+      requireItsMemory();
+      chosen = new DigestTracker(image, sent);
+    }
+    tracker = chosen;
     tracker.arm();
     return tracker;
+  }
+
+  /**
+   * Refuses an image that is nobody's memory, where nothing else would find that out: a guest that
+   * was moved without its memory is lost.
+   */
+  void requireItsMemory() throws CommandFailure {
+    try {
+      GuestProcess.requireMapped(image);
+    } catch (AttachException e) {
+      throw foreign(e);
+    } catch (IOException e) {
+      STORY.debug("whose memory the image of guest {} is", name(), e);
+    }
+  }
+
+  private static boolean isForeign(IOException e) {
+    return e instanceof ForeignMemoryException
+        || (e instanceof AttachException attach
+            && attach.problem() == AttachException.Problem.FOREIGN);
+  }
+
+  private CommandFailure foreign(IOException e) {
+    return new CommandFailure(
+        ExitCode.REFUSED,
+        "the memory that is described is not that of guest %s (%s): correct 'memory' in its"
+                .formatted(name(), e.getMessage())
+            + " description",
+        e);
   }
 
   /**

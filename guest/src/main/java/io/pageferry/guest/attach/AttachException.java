@@ -19,6 +19,8 @@ public final class AttachException extends IOException {
      * More than one process has the image mapped, or one has it mapped in a way we cannot follow.
      */
     MAPPING,
+    /** The image is not the process's memory, or not all of it, or its writes do not reach it. */
+    FOREIGN,
     /** Not allowed to trace it. */
     NOT_PERMITTED,
     /** A debugger or the like traces it already. */

@@ -15,6 +15,9 @@ import java.util.stream.Stream;
 
 /** Finds the process whose memory an image is. */
 public final class GuestProcess {
+  /** The PID namespace that contains all others has had this number in every kernel. */
+  private static final String FIRST_NAMESPACE = "pid:[4026531836]";
+
   private GuestProcess() {}
 
   /**
@@ -25,22 +28,8 @@ public final class GuestProcess {
    *     would not be noticed
    */
   public static int of(GuestImage image) throws IOException {
-    List<Integer> found = new ArrayList<>();
-    boolean hidden = false;
-    int self = (int) ProcessHandle.current().pid();
-    for (long process : ProcessHandle.allProcesses().mapToLong(ProcessHandle::pid).toArray()) {
-      int pid = (int) process;
-      if (pid == self) {
-        continue;
-      }
-      try {
-        if (MappedImage.isIn(ProcessMaps.sharedOf(pid), image)) {
-          found.add(pid);
-        }
-      } catch (LinuxException e) {
-        hidden |= e.errno() != Errno.ESRCH;
-      }
-    }
+    Search search = Search.over(image);
+    List<Integer> found = search.found();
     String file = image.regions().getFirst().path().toString();
     if (found.isEmpty()) {
       throw new AttachException(
@@ -48,7 +37,7 @@ public final class GuestProcess {
           "no process has mapped %s: check the path%s"
               .formatted(
                   file,
-                  hidden
+                  search.hidden()
                       ? ", run the agent as the guest's user or grant it CAP_SYS_PTRACE, and in a"
                           + " container let it share the guest's PID namespace"
                       : ", and in a container let it share the guest's PID namespace"));
@@ -64,6 +53,59 @@ public final class GuestProcess {
               .formatted(found.size(), file, String.join(", ", named)));
     }
     return found.getFirst();
+  }
+
+  /**
+   * Refuses an image that is nobody's memory, where that can be told: by an agent that sees every
+   * process of this host. As long as {@link #of}.
+   *
+   * @throws AttachException FOREIGN, if no process at all has any of it mapped
+   */
+  public static void requireMapped(GuestImage image) throws IOException {
+    if (image.regions().stream().allMatch(region -> image.isToldByMaps(region.index()))
+        && seesAll()) {
+      Search search = Search.over(image);
+      if (search.found().isEmpty() && !search.hidden()) {
+        throw new AttachException(
+            Problem.FOREIGN,
+            "no process of this host has mapped %s"
+                .formatted(image.regions().getFirst().path().toString()));
+      }
+    }
+  }
+
+  /** Whether processes of all PID namespaces and users are listed here. */
+  private static boolean seesAll() throws IOException {
+    return Files.readSymbolicLink(Path.of("/proc/self/ns/pid")).toString().equals(FIRST_NAMESPACE)
+        && Files.exists(Path.of("/proc/1"));
+  }
+
+  /**
+   * What a look at every process has shown.
+   *
+   * @param found those that have the image mapped, so that what they write reaches the file
+   * @param hidden whether there were some that could not be looked at
+   */
+  private record Search(List<Integer> found, boolean hidden) {
+    static Search over(GuestImage image) throws IOException {
+      List<Integer> found = new ArrayList<>();
+      boolean hidden = false;
+      int self = (int) ProcessHandle.current().pid();
+      for (long process : ProcessHandle.allProcesses().mapToLong(ProcessHandle::pid).toArray()) {
+        int pid = (int) process;
+        if (pid == self) {
+          continue;
+        }
+        try {
+          if (MappedImage.isIn(ProcessMaps.sharedOf(pid), image)) {
+            found.add(pid);
+          }
+        } catch (LinuxException e) {
+          hidden |= e.errno() != Errno.ESRCH;
+        }
+      }
+      return new Search(found, hidden);
+    }
   }
 
   /**

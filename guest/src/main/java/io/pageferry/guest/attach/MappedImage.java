@@ -57,7 +57,7 @@ final class MappedImage {
       }
       if (at < region.bytes()) {
         throw new AttachException(
-            Problem.MAPPING,
+            image.isToldByMaps(region.index()) ? Problem.FOREIGN : Problem.MAPPING,
             "process %d has not mapped %s %s: name the file that is its memory backend (mem-path)"
                 .formatted(pid, at == 0 ? "any of" : "all of", region.path()));
       }
@@ -75,7 +75,7 @@ final class MappedImage {
       throws AttachException {
     if (!mapping.shared()) {
       throw new AttachException(
-          Problem.MAPPING,
+          Problem.FOREIGN,
           "process %d has mapped %s privately, so what it writes does not reach the file: add"
                   .formatted(pid, region.path())
               + " share=on to its memory backend");

@@ -92,7 +92,7 @@ public record MappedPiece(
       regionStart = regionEnd;
     }
     if (next < byOffset.size()) {
-      throw new IOException(
+      throw new ForeignMemoryException(
           "the guest handed over more memory than its image has: %d bytes".formatted(regionStart));
     }
     return List.copyOf(pieces);
@@ -102,6 +102,8 @@ public record MappedPiece(
    * Checks that the process has this file mapped here, shared.
    *
    * @param mappings of the guest's process, ascending
+   * @throws ForeignMemoryException if it certainly has not
+   * @throws IOException if it seems so
    */
   public void requireMapped(List<ProcessMaps.Mapping> mappings, GuestImage image)
       throws IOException {
@@ -116,17 +118,20 @@ public record MappedPiece(
       }
       long offset = mapping.offset() + at - mapping.start();
       if (!image.isRegion(region, mapping.device(), mapping.inode())) {
-        throw new IOException(
+        String sentence =
             "at the address handed over for region %s the guest has mapped something other than %s"
-                .formatted(regionName, path));
+                .formatted(regionName, path);
+        throw image.isToldByMaps(region)
+            ? new ForeignMemoryException(sentence)
+            : new IOException(sentence);
       }
       if (!mapping.shared()) {
-        throw new IOException(
+        throw new ForeignMemoryException(
             "the guest has mapped %s privately: what it writes does not reach the file"
                 .formatted(path));
       }
       if (offset != firstPage * PAGE + at - start) {
-        throw new IOException(
+        throw new ForeignMemoryException(
             "the guest has mapped %s at another offset than it says".formatted(path));
       }
       at = mapping.end();

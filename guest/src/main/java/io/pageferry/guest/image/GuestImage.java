@@ -175,6 +175,14 @@ public final class GuestImage implements AutoCloseable {
     return files.get(region).isFile(device, inode);
   }
 
+  /**
+   * Whether {@link #isRegion} is certain to know a region's file among what a process has mapped;
+   * on file systems that stack or span devices it may not.
+   */
+  public boolean isToldByMaps(int region) {
+    return files.get(region).isToldByMaps();
+  }
+
   /** Which files these are, as one word: others that have their paths later have another one. */
   public String identity() {
     return String.join(",", files.stream().map(RegionFile::identity).toList());

@@ -76,6 +76,10 @@ final class RegionFile implements AutoCloseable {
     return inode == otherInode && (device == otherDevice || !oneDeviceNumber);
   }
 
+  boolean isToldByMaps() {
+    return oneDeviceNumber;
+  }
+
   String identity() {
     return device + ":" + inode;
   }

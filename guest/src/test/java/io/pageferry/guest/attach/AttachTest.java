@@ -271,7 +271,7 @@ class AttachTest {
     try (Bystander filtered = Bystander.start(program, file, "filter", "sleep");
         GuestImage image = image()) {
       assertRefused(filtered.pid(), image, Problem.FILTERED, "seccomp");
-      assertRefused((int) ProcessHandle.current().pid(), image, Problem.MAPPING, "not mapped any");
+      assertRefused((int) ProcessHandle.current().pid(), image, Problem.FOREIGN, "not mapped any");
       assertThat(filtered.state().faults()).isZero();
       try (Bystander other = Bystander.start(program, file)) {
         assertThatExceptionOfType(AttachException.class)
@@ -283,6 +283,7 @@ class AttachTest {
         other.kill();
         assertRefused(other.pid(), image, Problem.NO_PROCESS, "has ended");
       }
+      GuestProcess.requireMapped(image);
     }
     try (GuestImage image = image()) {
       assertThatExceptionOfType(AttachException.class)

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import io.pageferry.guest.handover.ForeignMemoryException;
 import io.pageferry.guest.handover.GuestHandover;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.Images;
@@ -325,6 +326,7 @@ class TrackerTest {
         GuestImage image = GuestImage.openExisting(Images.describe(disk, List.of(described), 0));
         GuestHandover handover = guest.handOver(tmpfs)) {
       assertThatThrownBy(() -> new WriteProtectTracker(handover, image))
+          .isInstanceOf(ForeignMemoryException.class)
           .hasMessageContaining("something other than " + described);
     }
   }
