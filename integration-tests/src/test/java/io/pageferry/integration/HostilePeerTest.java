@@ -248,25 +248,33 @@ final class HostilePeerTest {
 
   /** What a false target does with a source. */
   enum Manners {
-    NOISE(1) {
+    NOISE(1, "broke the protocol") {
       @Override
       void treat(Socket source) throws IOException {
         source.getOutputStream().write(Words.NOISE.bytes());
+        assertThat(source.getInputStream().readAllBytes()).isNotNull();
       }
     },
-    HANGS_UP(1) {
+    AN_OVERSIZED_LENGTH(1, "a frame of 2147483647 bytes") {
+      @Override
+      void treat(Socket source) throws IOException {
+        source.getOutputStream().write(Words.AN_OVERSIZED_LENGTH.bytes());
+        assertThat(source.getInputStream().readAllBytes()).isNotNull();
+      }
+    },
+    HANGS_UP(1, "connection") {
       @Override
       void treat(Socket source) {
         // Closing is all it does.
       }
     },
-    SAYS_NOTHING(1) {
+    SAYS_NOTHING(1, "nothing heard from") {
       @Override
       void treat(Socket source) throws IOException {
         assertThat(source.getInputStream().readAllBytes()).isNotEmpty();
       }
     },
-    SPEAKS_ANOTHER_VERSION(3) {
+    SPEAKS_ANOTHER_VERSION(3, "speaks 7 to 8") {
       @Override
       void treat(Socket source) throws IOException {
         source
@@ -275,7 +283,7 @@ final class HostilePeerTest {
         assertThat(source.getInputStream().readAllBytes()).isNotEmpty();
       }
     },
-    CHOOSES_A_VERSION_THAT_WAS_NOT_OFFERED(1) {
+    CHOOSES_A_VERSION_THAT_WAS_NOT_OFFERED(1, "broke the protocol") {
       @Override
       void treat(Socket source) throws IOException {
         source
@@ -284,7 +292,7 @@ final class HostilePeerTest {
         assertThat(source.getInputStream().readAllBytes()).isNotEmpty();
       }
     },
-    OUT_OF_ORDER(1) {
+    OUT_OF_ORDER(1, "broke the protocol") {
       @Override
       void treat(Socket source) throws IOException {
         source
@@ -299,8 +307,12 @@ final class HostilePeerTest {
 
     private final int exit;
 
-    Manners(int exit) {
+    /** Of the sentence that the source ends with. */
+    private final String said;
+
+    Manners(int exit, String said) {
       this.exit = exit;
+      this.said = said;
     }
 
     abstract void treat(Socket source) throws IOException;
@@ -334,7 +346,7 @@ final class HostilePeerTest {
               List.of(),
               Terminal.DETACHED);
       Journey journey = Journey.observed(source, hosts.target(), guest, departure);
-      journey.assertStayed(manners.exit, "runs on here");
+      journey.assertStayed(manners.exit, manners.said, "runs on here");
     }
   }
 }

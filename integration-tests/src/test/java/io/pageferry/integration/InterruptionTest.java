@@ -15,6 +15,9 @@ import io.pageferry.integration.process.SourceHost;
 import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -127,6 +130,20 @@ final class InterruptionTest {
     journey.guest().quit();
   }
 
+  @Test
+  void sourceKilledWhileTheTargetPrepares(Hosts hosts) throws Exception {
+    TargetHost target = target(hosts, Surroundings.USUAL.with(HOLD, "reserved:2000"));
+    Journey journey = begin(hosts, hosts.source(), target, guest(hosts));
+    awaitHold(target.agent(), "reserved");
+    journey.departure().agent().signal(Signal.KILL);
+    journey.awaitExit();
+    run(recover(hosts), 0);
+    journey.assertUnharmed();
+    journey.settledOnTarget();
+    journey.guest().quit();
+    target.agent().close();
+  }
+
   @ParameterizedTest
   @CsvSource({
     "precopy,  paused",
@@ -166,6 +183,17 @@ final class InterruptionTest {
     TargetHost target = target(hosts, Surroundings.USUAL.with(HOLD, phase + LONG));
     Journey journey = begin(hosts, hosts.source(), target, guest(hosts), "--mode", mode);
     awaitHold(target.agent(), phase);
+    target.agent().signal(Signal.KILL);
+    assertGivenUp(hosts, journey, target);
+  }
+
+  /** The source knows by the time it would hand the guest over, so it does not. */
+  @Test
+  void targetKilledWhenItIsReadyForTheGuest(Hosts hosts) throws Exception {
+    TargetHost target = target(hosts);
+    SourceHost source = holding(hosts, "prepared:3000");
+    Journey journey = begin(hosts, source, target, guest(hosts));
+    awaitHold(journey.departure().agent(), "prepared");
     target.agent().signal(Signal.KILL);
     assertGivenUp(hosts, journey, target);
   }
@@ -218,6 +246,34 @@ final class InterruptionTest {
         .until(() -> !journey.guest().process().isAlive());
     there.quit();
     again.agent().stop(Duration.ofSeconds(5));
+  }
+
+  @Test
+  void ctrlCWhileNobodyAnswers(Hosts hosts) throws Exception {
+    DemoGuest guest = guest(hosts);
+    SourceHost source = hosts.source();
+    Path description =
+        DescriptionFile.ofSource(guest.spec(), source.folder(), source.imageFolder(), null)
+            .writeTo(source.folder().resolve(guest.spec().name() + ".yaml"));
+    try (ServerSocket mute = new ServerSocket(0, 5, InetAddress.getLoopbackAddress())) {
+      mute.setSoTimeout((int) Journey.LIMIT.toMillis());
+      Journey journey =
+          Journey.observed(
+              source,
+              hosts.target(),
+              guest,
+              source.migrate(
+                  description,
+                  "127.0.0.1:" + mute.getLocalPort(),
+                  hosts.tls(),
+                  List.of(),
+                  Terminal.DETACHED));
+      try (Socket connected = mute.accept()) {
+        assertThat(connected.isConnected()).isTrue();
+        journey.departure().agent().signal(Signal.INT);
+        journey.assertStayed(CANCELLED, "cancelled", "runs on here");
+      }
+    }
   }
 
   @Test
@@ -282,6 +338,16 @@ final class InterruptionTest {
     awaitFirstRound(journey);
     target.agent().signal(Signal.valueOf(signal));
     journey.assertStayed(FAILED, "runs on here");
+    target.agent().awaitExit(Journey.LIMIT);
+  }
+
+  @Test
+  void targetToldToEndWhileItPrepares(Hosts hosts) throws Exception {
+    TargetHost target = target(hosts, Surroundings.USUAL.with(HOLD, "reserved:2000"));
+    Journey journey = begin(hosts, hosts.source(), target, guest(hosts));
+    awaitHold(target.agent(), "reserved");
+    target.agent().signal(Signal.TERM);
+    journey.assertStayed(FAILED, "stopped", "runs on here");
     target.agent().awaitExit(Journey.LIMIT);
   }
 

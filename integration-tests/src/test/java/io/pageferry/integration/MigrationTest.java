@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.SourceHost;
+import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -14,8 +15,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * Guests that never stop writing, moved between real agents. Each dimension (pattern, tracker,
- * engine, channels) takes each of its values at least twice, with different values of the others.
+ * Guests that never stop writing, moved between real agents. Each pattern meets both trackers and
+ * both numbers of channels, and each engine meets both of both.
  */
 @ExtendWith(Hosts.Shared.class)
 final class MigrationTest {
@@ -25,8 +26,8 @@ final class MigrationTest {
     "uniform,     digest,      plaintext,    1",
     "hot-spot,    userfaultfd, bouncycastle, 1",
     "hot-spot,    digest,      boringssl,    4",
-    "sequential,  userfaultfd, jdk,          4",
-    "sequential,  digest,      bouncycastle, 1",
+    "sequential,  userfaultfd, jdk,          1",
+    "sequential,  digest,      bouncycastle, 4",
     "mostly-zero, userfaultfd, plaintext,    1",
     "mostly-zero, digest,      jdk,          4",
     "text,        userfaultfd, boringssl,    1",
@@ -60,6 +61,24 @@ final class MigrationTest {
       assertThat(report.path("tls").path("group").asText())
           .isEqualTo(engine.equals("jdk") ? "x25519" : "X25519MLKEM768");
     }
+  }
+
+  @Test
+  void whereBoringSslDoesNotLoadBouncyCastleTakesItsPlace(Hosts hosts) throws Exception {
+    SourceHost source =
+        hosts
+            .source()
+            .in(
+                Surroundings.USUAL.with(
+                    "JAVA_TOOL_OPTIONS", "-Dio.netty.handler.ssl.noOpenSsl=true"));
+    DemoGuest guest = source.startGuest(Journey.small(hosts)).awaitReady();
+    Journey forced =
+        Journey.begin(source, hosts.target(), guest, hosts.tls().withEngine("boringssl"), null);
+    assertThat(forced.awaitExit()).describedAs(forced.story()).isEqualTo(3);
+    forced.assertSaid("BoringSSL does not load", "--tls-engine", "nothing was changed");
+    JsonNode report =
+        Journey.begin(source, hosts.target(), guest, hosts.tls(), null).assertArrived();
+    assertThat(report.path("tls").path("group").asText()).isEqualTo("X25519MLKEM768");
   }
 
   @Test

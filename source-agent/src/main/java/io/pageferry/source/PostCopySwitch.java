@@ -109,6 +109,7 @@ final class PostCopySwitch {
     // The device state may touch pages that are here: without their channels it never gets them.
     link.await(Prepared.class, Switchover.PREPARATION, postcopy::requireOpen);
     HoldPoint.reached("prepared");
+    link.requireTarget();
     cancellation.passPointOfNoReturn();
     handover.await();
     progress.phase("hand-over");

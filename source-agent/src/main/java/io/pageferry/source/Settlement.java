@@ -99,7 +99,7 @@ final class Settlement {
       } catch (IOException e) {
         String why = String.valueOf(e.getMessage());
         if (!why.equals(said)) {
-          STORY.info("Asking {} who owns the guest: {}.", target, why);
+          STORY.info("Asking the target who owns the guest: {}.", why);
           said = why;
         }
       }

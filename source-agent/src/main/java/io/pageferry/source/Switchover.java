@@ -139,6 +139,7 @@ final class Switchover {
     }
     journal.verified();
     HoldPoint.reached("prepared");
+    link.requireTarget();
     cancellation.passPointOfNoReturn();
     handover.await();
     progress.phase("hand-over");

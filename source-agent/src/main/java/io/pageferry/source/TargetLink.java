@@ -159,9 +159,7 @@ final class TargetLink implements AutoCloseable {
     Message answer = receive(channel, ANSWER, () -> {});
     answeredAfter(System.nanoTime() - asked);
     if (!(answer instanceof Welcome)) {
-      throw new ProtocolException(
-          AbortReason.PROTOCOL_VIOLATION,
-          "a %s channel was answered with %s".formatted(hello.role(), answer.type()));
+      throw broken("a %s channel was answered with %s".formatted(hello.role(), answer.type()));
     }
   }
 
@@ -192,15 +190,24 @@ final class TargetLink implements AutoCloseable {
    * @throws IOException if one of them is lost
    */
   void requireOpen() throws IOException, InterruptedException {
-    if (!control.isOpen()) {
-      throw explain(
-          new PeerLostException(
-              PeerLostException.Kind.CLOSED, control.peer().hostAndPort() + " is gone"));
-    }
+    requireTarget();
     for (PeerChannel channel : data) {
       if (!channel.isOpen()) {
         throw explain(lossOf(channel));
       }
+    }
+  }
+
+  /**
+   * Looks whether the target is there, as far as is known: it is given no guest if it is not.
+   *
+   * @throws IOException if the control connection is lost
+   */
+  void requireTarget() throws IOException, InterruptedException {
+    if (!control.isOpen()) {
+      throw explain(
+          new PeerLostException(
+              PeerLostException.Kind.CLOSED, control.peer().hostAndPort() + " is gone"));
     }
   }
 
@@ -271,15 +278,13 @@ final class TargetLink implements AutoCloseable {
       throws IOException, InterruptedException {
     while (true) {
       Message message = receive(control, limit, watch);
-      conversation.received(message);
+      take(message);
       if (type.isInstance(message)) {
         return type.cast(message);
       }
       // Of what the target had there may be a rest on its way when nobody looks for it any more.
       if (!(message instanceof Progress || message instanceof Recalled)) {
-        throw new ProtocolException(
-            AbortReason.PROTOCOL_VIOLATION,
-            "%s came where %s was due".formatted(message.type(), type.getSimpleName()));
+        throw broken("%s came where %s was due".formatted(message.type(), type.getSimpleName()));
       }
     }
   }
@@ -296,15 +301,28 @@ final class TargetLink implements AutoCloseable {
       } catch (TimeoutException e) {
         return null;
       }
-      conversation.received(message);
+      take(message);
       if (message instanceof Recalled said) {
         return said;
       }
       if (!(message instanceof Progress)) {
-        throw new ProtocolException(
-            AbortReason.PROTOCOL_VIOLATION, message.type() + " came in the first round");
+        throw broken(message.type() + " came in the first round");
       }
     }
+  }
+
+  private void take(Message message) throws ProtocolException {
+    try {
+      conversation.received(message);
+    } catch (ProtocolException e) {
+      throw broken(String.valueOf(e.getMessage()));
+    }
+  }
+
+  /** Says whose mistake it was. */
+  private ProtocolException broken(String how) {
+    return ProtocolException.violation(
+        "%s broke the protocol: %s".formatted(control.peer().hostAndPort(), how));
   }
 
   private static Message receive(PeerChannel channel, Duration limit, Watch watch)
