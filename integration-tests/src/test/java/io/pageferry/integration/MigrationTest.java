@@ -8,6 +8,7 @@ import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.SourceHost;
 import io.pageferry.integration.process.Surroundings;
 import io.pageferry.integration.process.TargetHost;
+import io.pageferry.integration.process.Transcript;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -184,7 +185,8 @@ final class MigrationTest {
   @Test
   void sayingTheTimesAndPagesAddsUp(Hosts hosts) throws Exception {
     DemoGuest guest = hosts.source().startGuest(Journey.small(hosts)).awaitReady();
-    JsonNode report = Journey.begin(hosts, guest).assertArrived();
+    Journey journey = Journey.begin(hosts, guest);
+    JsonNode report = journey.assertArrived();
     JsonNode pages = report.path("pages");
     assertThat(pages.path("sent").asLong())
         .isEqualTo(
@@ -205,5 +207,15 @@ final class MigrationTest {
         .isGreaterThanOrEqualTo(
             times.path("preparationMs").asDouble() + times.path("downtimeMs").asDouble());
     assertThat(times.path("downtimeMs").asDouble()).isPositive();
+
+    // And the logs tell it in about ten lines; the source's have one a round besides.
+    String line = "\\d\\d:\\d\\d:\\d\\d +%s .*";
+    assertThat(journey.departure().agent().transcript().lines(Transcript.Stream.ERR))
+        .filteredOn(said -> said.matches(line.formatted("source")) && !said.contains("Round "))
+        .hasSizeBetween(3, 10);
+    assertThat(hosts.target().agent().transcript().lines(Transcript.Stream.ERR))
+        .filteredOn(said -> said.matches(line.formatted("target")))
+        .filteredOn(said -> said.contains("'" + guest.spec().name() + "'"))
+        .hasSizeBetween(4, 12);
   }
 }
