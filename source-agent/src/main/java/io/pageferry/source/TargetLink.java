@@ -111,7 +111,11 @@ final class TargetLink implements AutoCloseable {
   Accepted offer(Offer offer, String agent) throws IOException, InterruptedException {
     send(offer);
     Accepted accepted = await(Accepted.class, PREFLIGHT);
-    join(offer.migration(), accepted.joinTokens(), accepted.faultToken(), agent);
+    try {
+      join(offer.migration(), accepted.joinTokens(), accepted.faultToken(), agent);
+    } catch (IOException e) {
+      throw explain(e);
+    }
     return accepted;
   }
 

@@ -2,6 +2,7 @@ package io.pageferry.guest.attach;
 
 import io.pageferry.guest.attach.AttachException.Problem;
 import io.pageferry.guest.image.GuestImage;
+import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.guest.linux.Errno;
 import io.pageferry.guest.linux.LinuxException;
 import io.pageferry.guest.linux.ProcessMaps;
@@ -17,6 +18,8 @@ import java.util.stream.Stream;
 public final class GuestProcess {
   /** The PID namespace that contains all others has had this number in every kernel. */
   private static final String FIRST_NAMESPACE = "pid:[4026531836]";
+
+  private static final int PAGE = 4096;
 
   private GuestProcess() {}
 
@@ -101,10 +104,22 @@ public final class GuestProcess {
             found.add(pid);
           }
         } catch (LinuxException e) {
-          hidden |= e.errno() != Errno.ESRCH;
+          // Those two say that it has ended since it was listed.
+          hidden |= e.errno() != Errno.ESRCH && e.errno() != Errno.ENOENT && hasRoomFor(image, pid);
         }
       }
       return new Search(found, hidden);
+    }
+
+    /** Whether all that a process has mapped, of which anybody may know the size, is as much. */
+    private static boolean hasRoomFor(GuestImage image, int pid) {
+      long bytes = image.regions().stream().mapToLong(ImageRegion::bytes).sum();
+      try {
+        String sizes = Files.readString(Path.of("/proc/" + pid + "/statm"));
+        return Long.parseLong(sizes.substring(0, sizes.indexOf(' '))) >= bytes / PAGE;
+      } catch (IOException e) {
+        return false; // it has ended
+      }
     }
   }
 
