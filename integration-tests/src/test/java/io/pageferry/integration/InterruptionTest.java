@@ -7,6 +7,7 @@ import io.pageferry.integration.process.DemoGuest;
 import io.pageferry.integration.process.DemoGuestSpec;
 import io.pageferry.integration.process.DescriptionFile;
 import io.pageferry.integration.process.JavaCommand;
+import io.pageferry.integration.process.ProcessTable;
 import io.pageferry.integration.process.Program;
 import io.pageferry.integration.process.RunningProcess;
 import io.pageferry.integration.process.RunningProcess.Signal;
@@ -133,12 +134,14 @@ final class InterruptionTest {
 
   @Test
   void sourceKilledWhileTheTargetPrepares(Hosts hosts) throws Exception {
-    TargetHost target = target(hosts, Surroundings.USUAL.with(HOLD, "reserved:2000"));
+    Hold reserved = Hold.at("reserved", hosts);
+    TargetHost target = target(hosts, reserved.surroundings());
     Journey journey = begin(hosts, hosts.source(), target, guest(hosts));
-    awaitHold(target.agent(), "reserved");
+    reserved.awaitReached(target.agent());
     journey.departure().agent().signal(Signal.KILL);
     journey.awaitExit();
     run(recover(hosts), 0);
+    reserved.release();
     journey.assertUnharmed();
     journey.settledOnTarget();
     journey.guest().quit();
@@ -192,10 +195,17 @@ final class InterruptionTest {
   @Test
   void targetKilledWhenItIsReadyForTheGuest(Hosts hosts) throws Exception {
     TargetHost target = target(hosts);
-    SourceHost source = holding(hosts, "prepared:3000");
+    Hold prepared = Hold.at("prepared", hosts);
+    SourceHost source = hosts.source().in(prepared.surroundings());
     Journey journey = begin(hosts, source, target, guest(hosts));
-    awaitHold(journey.departure().agent(), "prepared");
+    RunningProcess agent = journey.departure().agent();
+    prepared.awaitReached(agent);
+    int sockets = ProcessTable.descriptors(agent.pid(), "socket:");
     target.agent().signal(Signal.KILL);
+    await("the loss of its control, data and fault connection")
+        .atMost(Journey.LIMIT)
+        .until(() -> ProcessTable.descriptors(agent.pid(), "socket:") <= sockets - 3);
+    prepared.release();
     assertGivenUp(hosts, journey, target);
   }
 
@@ -344,10 +354,13 @@ final class InterruptionTest {
 
   @Test
   void targetToldToEndWhileItPrepares(Hosts hosts) throws Exception {
-    TargetHost target = target(hosts, Surroundings.USUAL.with(HOLD, "reserved:2000"));
+    Hold reserved = Hold.at("reserved", hosts);
+    TargetHost target = target(hosts, reserved.surroundings());
     Journey journey = begin(hosts, hosts.source(), target, guest(hosts));
-    awaitHold(target.agent(), "reserved");
+    reserved.awaitReached(target.agent());
     target.agent().signal(Signal.TERM);
+    target.agent().awaitLine("its end", line -> line.contains("stopping"), Journey.LIMIT);
+    reserved.release();
     // Whether it comes to accept the guest or not.
     assertThat(journey.awaitExit()).describedAs(journey.story()).isIn(FAILED, REFUSED);
     journey.assertSaid("the target agent is being stopped", "runs on here");
