@@ -268,7 +268,7 @@ final class HostilePeerTest {
         // Closing is all it does.
       }
     },
-    SAYS_NOTHING(1, "nothing heard from") {
+    SAYS_NOTHING(1, "127.0.0.1:") {
       @Override
       void treat(Socket source) throws IOException {
         assertThat(source.getInputStream().readAllBytes()).isNotEmpty();
