@@ -109,6 +109,10 @@ public final class KernelFeatures {
    */
   public void require(String name) throws IOException {
     Feature feature = get(name);
+    if (!feature.available() && name.equals(MISSING_FAULTS) && !has(USERFAULTFD)) {
+      // Who may not have the descriptor is told which grant that takes.
+      feature = get(USERFAULTFD);
+    }
     if (!feature.available()) {
       throw new IOException(
           feature.name()
