@@ -183,11 +183,12 @@ public final class Preflight {
         AbortReason.NO_PERMISSION,
         "the target cannot serve the page faults of guest '"
             + guest.name()
-            + "', which post-copy needs: "
-            + cause.getMessage()
+            + "', which post-copy needs"
+            // Before the cause, which is cut where it is longer than an ABORT.
             + (guest.anonymousMemory()
-                ? ""
-                : "; give it that, or migrate with --mode precopy --on-stall pause"),
+                ? ": "
+                : "; migrate with --mode precopy --on-stall pause, or see to this: ")
+            + cause.getMessage(),
         cause);
   }
 
