@@ -1,5 +1,6 @@
 package io.pageferry.source;
 
+import io.pageferry.agent.process.ThreadEnd;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
 import java.util.concurrent.ExecutionException;
@@ -54,16 +55,6 @@ final class ControlRehearsal implements AutoCloseable {
   public void close() {
     // Also when it is done already: then it has no effect.
     task.cancel(true);
-    boolean interrupted = false;
-    while (thread.isAlive()) {
-      try {
-        thread.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    ThreadEnd.await(thread);
   }
 }

@@ -4,6 +4,7 @@ import io.pageferry.agent.cli.LogOutput;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.agent.process.ThreadEnd;
 import java.io.IOException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -70,15 +71,8 @@ final class HandoverWriting implements AutoCloseable {
   /** Takes the guest back if the target was never told. */
   @Override
   public void close() {
-    boolean interrupted = false;
-    while (thread.isAlive()) {
-      try {
-        // Never given up in the middle: what is on disk then nobody would know.
-        thread.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
+    // Never given up in the middle: what is on disk then nobody would know.
+    ThreadEnd.await(thread);
     if (!committed && ledger.current() == LedgerState.HANDED_OVER) {
       try {
         ledger.record(LedgerState.RECLAIMED);
@@ -86,9 +80,6 @@ final class HandoverWriting implements AutoCloseable {
         // It is asked then, as if COMMIT had gone.
         STORY.warn("That the guest stays here could not be written down: {}.", e.getMessage());
       }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
     }
   }
 }

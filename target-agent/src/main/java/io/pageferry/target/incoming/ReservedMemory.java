@@ -1,5 +1,6 @@
 package io.pageferry.target.incoming;
 
+import io.pageferry.agent.process.ThreadEnd;
 import io.pageferry.guest.image.GuestImage;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
@@ -47,16 +48,8 @@ final class ReservedMemory implements AutoCloseable {
   @Override
   public void close() {
     over = true;
-    boolean interrupted = false;
-    while (thread != null && thread.isAlive()) {
-      try {
-        thread.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
+    if (thread != null) {
+      ThreadEnd.await(thread);
     }
   }
 }

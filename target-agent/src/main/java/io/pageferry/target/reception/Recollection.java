@@ -1,6 +1,7 @@
 package io.pageferry.target.reception;
 
 import io.netty.buffer.ByteBuf;
+import io.pageferry.agent.process.ThreadEnd;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.protocol.channel.PeerChannel;
 import io.pageferry.protocol.channel.PeerLostException;
@@ -183,16 +184,6 @@ final class Recollection implements AutoCloseable {
       return;
     }
     telling.interrupt();
-    boolean interrupted = false;
-    while (telling.isAlive()) {
-      try {
-        telling.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    ThreadEnd.await(telling);
   }
 }
