@@ -86,17 +86,6 @@ public final class NetworkLink implements AutoCloseable {
     source.up(CABLE);
   }
 
-  /**
-   * Bytes that have arrived on the target's side, headers included.
-   *
-   * @throws IOException if the kernel does not do it
-   * @throws InterruptedException if this thread was interrupted
-   */
-  public long received() throws IOException, InterruptedException {
-    return Long.parseLong(
-        target.run("cat", "/sys/class/net/" + CABLE + "/statistics/rx_bytes").trim());
-  }
-
   /** Where the source's agents are to run. */
   public String sourceNamespace() {
     return source.name();
