@@ -10,6 +10,7 @@ import io.pageferry.protocol.message.Commit;
 import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.DeviceState;
 import io.pageferry.protocol.message.DigestValue;
+import io.pageferry.protocol.message.Found;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.Hello;
 import io.pageferry.protocol.message.Limits;
@@ -55,11 +56,11 @@ final class ConversationScripts {
   private ConversationScripts() {}
 
   /**
-   * By pre-copy, also to a target that has something; by pre-copy that ends in post-copy; and a
-   * post-copy taken up again.
+   * By pre-copy, also to a target that has something, or finds something; by pre-copy that ends in
+   * post-copy; and a post-copy taken up again.
    */
   static List<byte[]> whole() {
-    return List.of(precopy(), warm(), postcopy(), resumed());
+    return List.of(precopy(), warm(), referring(), postcopy(), resumed());
   }
 
   private static byte[] precopy() {
@@ -78,6 +79,19 @@ final class ConversationScripts {
     script.target(new Recalled(0, true, 5, new byte[Recalled.DIGEST_BYTES])).end(0, 1);
     script.target(new RoundLanded(1, 3));
     script.source(new RoundBegin(2, true, 3)).pages(0, 2).end(0, 2);
+    script.target(new RoundLanded(2, 3)).source(new DeviceState(0, true, new byte[3]));
+    script.source(new DigestValue(1, 2, false)).target(new Prepared(true, 1, 2));
+    return script.start().source(new Goodbye()).bytes();
+  }
+
+  private static byte[] referring() {
+    ConversationScripts script = new ConversationScripts().greet().offer();
+    script.source(new RoundBegin(1, false, 3)).references(0, 1, 2).references(0, 1, 1);
+    script.found(0, new Found(1, new byte[] {Found.HELD, Found.COMING}));
+    script.found(0, new Found(1, new byte[] {Found.WANTED})).pages(0, 1).end(0, 1);
+    script.target(new RoundLanded(1, 3));
+    script.source(new RoundBegin(2, true, 3)).references(0, 2, 1);
+    script.found(0, new Found(2, new byte[] {Found.HELD})).pages(0, 2).end(0, 2);
     script.target(new RoundLanded(2, 3)).source(new DeviceState(0, true, new byte[3]));
     script.source(new DigestValue(1, 2, false)).target(new Prepared(true, 1, 2));
     return script.start().source(new Goodbye()).bytes();
@@ -159,6 +173,17 @@ final class ConversationScripts {
     out.writeBoolean(false).writeByte(channel).writeByte(FrameType.PAGES.code());
     out.writeShortLE(Integer.BYTES).writeIntLE(round);
     return this;
+  }
+
+  /** As pages, and behind the round how many pages are referred to. */
+  private ConversationScripts references(int channel, int round, int count) {
+    out.writeBoolean(false).writeByte(channel).writeByte(FrameType.PAGES.code());
+    out.writeShortLE(Integer.BYTES + 1).writeIntLE(round).writeByte(count);
+    return this;
+  }
+
+  private ConversationScripts found(int channel, Found found) {
+    return put(true, channel, found);
   }
 
   private ConversationScripts put(boolean own, int channel, Message message) {

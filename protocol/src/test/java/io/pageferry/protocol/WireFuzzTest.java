@@ -16,6 +16,7 @@ import io.pageferry.protocol.frame.FrameHeader;
 import io.pageferry.protocol.frame.FrameType;
 import io.pageferry.protocol.frame.ProtocolException;
 import io.pageferry.protocol.message.Capabilities;
+import io.pageferry.protocol.message.Found;
 import io.pageferry.protocol.message.Message;
 import io.pageferry.protocol.message.MessageCodec;
 import io.pageferry.protocol.message.PageRequest;
@@ -69,6 +70,14 @@ class WireFuzzTest {
   void zstdBlocks(byte[] data) throws IOException {
     if (data.length > 0) {
       decodeZstd(data[0], java.util.Arrays.copyOfRange(data, 1, data.length));
+    }
+  }
+
+  /** The digests of a batch of references: how many, in how many runs, and what they are. */
+  @FuzzTest
+  void references(byte[] data) throws IOException {
+    if (data.length > 1) {
+      decodeReferences(data[0], data[1], java.util.Arrays.copyOfRange(data, 2, data.length));
     }
   }
 
@@ -176,12 +185,13 @@ class WireFuzzTest {
       out.writeIntLE(random.nextInt(3)).writeShortLE(random.nextInt(3)).writeShortLE(runs);
       long first = 0;
       for (int run = 0; run < runs; run++) {
-        int encoding = random.nextInt(8);
+        int encoding = random.nextInt(9);
         int count = random.nextInt(4);
         int length =
             switch (encoding) {
               case 1, 5 -> random.nextInt(20) / 19;
               case 2 -> count * 4096;
+              case 7 -> count * 32;
               default -> random.nextInt(60);
             };
         byte[] data = new byte[length];
@@ -211,6 +221,17 @@ class WireFuzzTest {
         frame[2] = 0x0F;
       }
       decodeZstd(0, frame);
+    }
+  }
+
+  @Test
+  void referencesOfRandomBytes() throws IOException {
+    Random random = new Random(6);
+    for (int walk = 0; walk < WALKS; walk++) {
+      int count = random.nextInt(10);
+      byte[] digests = new byte[Math.max(0, count * 32 + random.nextInt(8) / 7)];
+      random.nextBytes(digests);
+      decodeReferences(random.nextInt(4), random.nextInt(20) == 0 ? 255 : count, digests);
     }
   }
 
@@ -268,13 +289,18 @@ class WireFuzzTest {
       try {
         FrameType type = FrameType.of(code);
         if (type == FrameType.PAGES) {
-          target.pagesReceived(channel, payload.isReadable(4) ? payload.readIntLE() : 0);
+          int round = payload.isReadable(4) ? payload.readIntLE() : 0;
+          target.pagesReceived(channel, round);
+          if (payload.isReadable()) {
+            target.referencesReceived(channel, round, payload.readByte());
+          }
           continue;
         }
         Message message = MessageCodec.decode(type, payload);
         switch (message) {
           case PageRequest request -> target.pageRequestSent(request);
           case RoundEnd end -> target.roundEndReceived(channel, end);
+          case Found found -> target.foundSent(channel, found);
           case Message sent when own -> target.sent(sent);
           case Message received -> target.received(received);
         }
@@ -291,6 +317,18 @@ class WireFuzzTest {
     out.writeIntLE(1).writeShortLE(0).writeShortLE(1);
     out.writeLongLE(0).writeIntLE(1 + (pages & 63)).writeByte(6).writeZero(3);
     out.writeIntLE(Integer.BYTES + frame.length).writeIntLE(0xFD2FB528).writeBytes(frame);
+    byte[] batch = new byte[out.readableBytes()];
+    out.readBytes(batch);
+    decodePages(batch);
+  }
+
+  private static void decodeReferences(int runs, int count, byte[] digests) throws IOException {
+    ByteBuf out = Unpooled.buffer();
+    out.writeIntLE(1).writeShortLE(1).writeShortLE(runs & 0xFF);
+    for (int run = 0; run < (runs & 0xFF); run++) {
+      out.writeLongLE(256L * run).writeIntLE(count & 0xFF).writeByte(7).writeZero(3);
+      out.writeIntLE(digests.length).writeBytes(digests);
+    }
     byte[] batch = new byte[out.readableBytes()];
     out.readBytes(batch);
     decodePages(batch);
@@ -335,6 +373,12 @@ class WireFuzzTest {
       while (into.hasRemaining()) {
         into.putLong(firstPage);
       }
+    }
+
+    @Override
+    public void references(int round, int region, long firstPage, int count, ByteBuf digests) {
+      assertThat(digests.readableBytes()).isEqualTo(count * 32);
+      check(round, region, firstPage, count);
     }
 
     @Override

@@ -210,6 +210,16 @@ final class MigrateCommand implements Callable<ExitCode> {
   private Warm warm = Warm.AUTO;
 
   @Option(
+      names = "--dedup",
+      paramLabel = "HOW",
+      defaultValue = "auto",
+      description =
+          "auto: where the link is slow enough for that to pay pages are offered by their digests, and"
+              + " those whose content the target finds in memory or files that it may share are not"
+              + " sent; on: in any case; off (default: ${DEFAULT-VALUE}).")
+  private Dedup dedup = Dedup.AUTO;
+
+  @Option(
       names = "--tracking",
       paramLabel = "HOW",
       defaultValue = "auto",
@@ -390,6 +400,7 @@ final class MigrateCommand implements Callable<ExitCode> {
         compress,
         deltaCache(),
         warm,
+        dedup,
         copies.limits(),
         tracking,
         verify == Verify.FULL,

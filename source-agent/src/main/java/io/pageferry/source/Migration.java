@@ -296,6 +296,7 @@ final class Migration {
             pacer,
             encodings(guest, link, warm),
             warm,
+            deduplication(link),
             progress)) {
       Course course =
           new Course(
@@ -339,6 +340,15 @@ final class Migration {
             link,
             ImageReread.layout(guest.image().regions()),
             settings.bandwidth())
+        : null;
+  }
+
+  /** Whether the target is to look for what pages hold; null if not. */
+  private @Nullable Deduplication deduplication(TargetLink link) {
+    return settings.mode() != MigrationMode.POSTCOPY
+            && settings.dedup() != Dedup.OFF
+            && link.has(Capabilities.REFERENCE)
+        ? new Deduplication(settings.dedup() == Dedup.ON, settings.bandwidth())
         : null;
   }
 

@@ -32,6 +32,7 @@ final class MigrationProgress {
   private final AtomicLong wireBytes = new AtomicLong();
   private final AtomicLong faults = new AtomicLong();
   private final AtomicLong deltaPages = new AtomicLong();
+  private final AtomicLong deduplicatedPages = new AtomicLong();
   private final AtomicLong deltaHits = new AtomicLong();
   private final AtomicLong deltaMisses = new AtomicLong();
   private final AtomicLong deltaOverflows = new AtomicLong();
@@ -94,6 +95,16 @@ final class MigrationProgress {
   /** Pages sent because the guest waited for them. */
   long faults() {
     return faults.get();
+  }
+
+  /** So many pages of a round that is over were found at the target. */
+  void deduplicated(long pages) {
+    deduplicatedPages.addAndGet(pages);
+  }
+
+  /** Pages whose content the target found, as of the last whole round. */
+  long deduplicatedPages() {
+    return deduplicatedPages.get();
   }
 
   /** What a round that is over did with deltas. */

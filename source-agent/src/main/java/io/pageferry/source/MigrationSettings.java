@@ -30,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  * @param deltaCache bytes kept of pages that are sent again, so that they may go as deltas; 0 for
  *     none, {@link #DELTA_CACHE_BY_MEMORY} for a share of the guest's memory
  * @param warm whether the target is asked what it still has of the guest
+ * @param dedup whether pages are offered by their digests
  * @param copies what is kept here of a guest that has moved
  * @param tracking how dirty pages are found
  * @param verifyFull whether both sides reread their images while the guest stands still
@@ -57,6 +58,7 @@ record MigrationSettings(
     Compression compress,
     long deltaCache,
     Warm warm,
+    Dedup dedup,
     CopyLimits copies,
     Tracking tracking,
     boolean verifyFull,

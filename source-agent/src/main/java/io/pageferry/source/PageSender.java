@@ -4,14 +4,16 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.PooledByteBufAllocator;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.protocol.channel.PeerChannel;
-import io.pageferry.protocol.message.Limits;
+import io.pageferry.protocol.conversation.SourceConversation;
 import io.pageferry.protocol.message.PageSpan;
 import io.pageferry.protocol.page.ImageDigest;
+import io.pageferry.protocol.page.PageBatch;
 import io.pageferry.protocol.page.PageEncoder;
 import io.pageferry.protocol.page.PageEncodings;
 import io.pageferry.protocol.page.PageTally;
 import io.pageferry.protocol.page.ZeroPages;
 import java.io.IOException;
+import java.util.ArrayDeque;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +31,7 @@ final class PageSender implements AutoCloseable {
   private static final int PAGE = 4096;
 
   private final int index;
+  private final TargetLink link;
   private final PeerChannel channel;
   private final int maxRuns;
   private final GuestImage image;
@@ -37,31 +40,44 @@ final class PageSender implements AutoCloseable {
   private final MigrationProgress progress;
   private final boolean zeroRuns;
   private final @Nullable WarmStart warm;
+  private final @Nullable Deduplication dedup;
   private final PageEncoder encoder;
-  private final RoundWork.Piece piece = new RoundWork.Piece();
+
+  /** What is taken next. */
+  private OfferedPiece taking = new OfferedPiece();
+
+  /** Pieces that wait for the target's word, the oldest first. */
+  private final ArrayDeque<OfferedPiece> offered = new ArrayDeque<>();
+
+  private final ArrayDeque<OfferedPiece> spare = new ArrayDeque<>();
+  private final ComingPages coming;
   private PageTally tally = new PageTally();
   private final ZeroSpans zeros;
   private long knownNanos;
 
   PageSender(
       int index,
-      PeerChannel channel,
-      Limits limits,
+      TargetLink link,
       GuestImage image,
       ImageDigest digest,
       Pacer pacer,
       PageEncodings encodings,
       @Nullable WarmStart warm,
+      @Nullable Deduplication dedup,
       MigrationProgress progress) {
     this.index = index;
-    this.channel = channel;
-    this.maxRuns = limits.maxRunsPerBatch();
+    this.link = link;
+    this.channel = link.data().get(index);
+    this.maxRuns = link.limits().maxRunsPerBatch();
     this.image = image;
     this.digest = digest.stripe();
     this.pacer = pacer;
     this.progress = progress;
     this.zeroRuns = encodings.zeroRuns();
     this.warm = warm;
+    this.dedup = dedup;
+    this.coming =
+        new ComingPages(Math.min(RoundWork.PIECE_PAGES, PageBatch.maxPages(link.limits())));
     this.encoder = new PageEncoder(PooledByteBufAllocator.DEFAULT, encodings);
     this.zeros = new ZeroSpans(maxRuns);
   }
@@ -69,20 +85,40 @@ final class PageSender implements AutoCloseable {
   /**
    * Sends pieces of the work until none is left.
    *
+   * @param mayRefer whether the target may be asked for the content of pages first
    * @return what went out on this channel
    */
-  PageTally send(int round, PageWork work) throws IOException, InterruptedException {
+  PageTally send(int round, PageWork work, boolean mayRefer)
+      throws IOException, InterruptedException {
+    try {
+      return sendAll(round, work, mayRefer);
+    } finally {
+      // None is left unless it broke off.
+      offered.forEach(OfferedPiece::release);
+      offered.clear();
+    }
+  }
+
+  private PageTally sendAll(int round, PageWork work, boolean mayRefer)
+      throws IOException, InterruptedException {
     tally = new PageTally();
     knownNanos = 0;
+    coming.clear();
     if (index == 0) {
       for (RoundWork.Holes holes : work.holes()) {
         sendHoles(round, holes.region(), holes.spans(), tally);
       }
     }
-    while (work.take(piece)) {
+    while (work.take(taking.piece)) {
       awaitWord(round);
-      sendPiece(round, tally);
+      sendPiece(round, mayRefer, false);
     }
+    settle(round, false);
+    // The content that they share with others has gone out meanwhile, or nobody sends it.
+    while (coming.take(taking.piece)) {
+      sendPiece(round, true, true);
+    }
+    settle(round, true);
     sendZeros(round, tally);
     channel.flush();
     return tally;
@@ -101,6 +137,7 @@ final class PageSender implements AutoCloseable {
   /** The target is about to say whether it has these pages. */
   private void awaitWord(int round) throws InterruptedException {
     if (warm != null && round == 1) {
+      RoundWork.Piece piece = taking.piece;
       int last = piece.runs() - 1;
       long begin = System.nanoTime();
       warm.await(piece.region(), piece.firstPage(last) + piece.count(last));
@@ -117,8 +154,37 @@ final class PageSender implements AutoCloseable {
     }
   }
 
-  private void sendPiece(int round, PageTally tally) throws IOException, InterruptedException {
+  private void sendPiece(int round, boolean mayRefer, boolean again)
+      throws IOException, InterruptedException {
+    RoundWork.Piece piece = taking.piece;
     long begin = System.nanoTime();
+    ByteBuf snapshot = snapshot(piece);
+    if (zeroRuns && ZeroPages.isZero(snapshot, snapshot.readerIndex(), snapshot.readableBytes())) {
+      snapshot.release();
+      gatherZeros(round, piece);
+      return;
+    }
+    taking.readNanos = System.nanoTime() - begin;
+    taking.keep(snapshot);
+    try {
+      // Before this piece: a guest may be waiting for one of them, and this one may take long.
+      sendZeros(round, tally);
+      if (mayRefer && dedup != null && dedup.worthwhile() && refer(round, snapshot)) {
+        offered.add(taking);
+        taking = spare.isEmpty() ? new OfferedPiece() : spare.poll();
+        if (offered.size() == SourceConversation.MAX_UNANSWERED_REFERENCES) {
+          sendWhatIsWanted(round, again);
+        }
+        return;
+      }
+      taking.referred.clear();
+      sendContent(round, taking);
+    } finally {
+      taking.release();
+    }
+  }
+
+  private ByteBuf snapshot(RoundWork.Piece piece) throws IOException {
     ByteBuf snapshot = encoder.snapshotBuffer(piece.pages());
     try {
       for (int run = 0; run < piece.runs(); run++) {
@@ -127,39 +193,87 @@ final class PageSender implements AutoCloseable {
         image.read(piece.region(), piece.firstPage(run), snapshot.nioBuffer(at, bytes));
         snapshot.writerIndex(at + bytes);
       }
+      return snapshot;
     } catch (IOException | RuntimeException e) {
       snapshot.release();
       throw e;
     }
-    if (zeroRuns && ZeroPages.isZero(snapshot, snapshot.readerIndex(), snapshot.readableBytes())) {
-      snapshot.release();
-      gatherZeros(round, tally);
-      return;
+  }
+
+  /** Whether the target was asked for anything of the piece that is taken. */
+  private boolean refer(int round, ByteBuf snapshot) throws IOException, InterruptedException {
+    long begin = System.nanoTime();
+    ByteBuf frame = encoder.refer(round, taking.piece, snapshot, taking.referred, tally);
+    // Hashing is not the link's time.
+    knownNanos += System.nanoTime() - begin;
+    if (frame == null) {
+      return false;
     }
-    long read = System.nanoTime();
     try {
-      // Before this piece: a guest may be waiting for one of them, and this one may take long.
-      sendZeros(round, tally);
-    } catch (IOException | InterruptedException | RuntimeException e) {
-      snapshot.release();
+      link.refer(index, round, taking.referred.count());
+    } catch (IOException e) {
+      frame.release();
       throw e;
     }
-    long encode = System.nanoTime();
+    emit(frame, 0);
+    return true;
+  }
+
+  /** Hears of all pieces that wait. */
+  private void settle(int round, boolean again) throws IOException, InterruptedException {
+    while (!offered.isEmpty()) {
+      sendWhatIsWanted(round, again);
+    }
+  }
+
+  /** Hears of the oldest piece, and sends what the target does not have of it. */
+  private void sendWhatIsWanted(int round, boolean again) throws IOException, InterruptedException {
+    OfferedPiece oldest = offered.element();
+    oldest.referred.found(link.found(index));
+    if (again || coming.full()) {
+      oldest.referred.waitForNone();
+    }
+    int place = 0;
+    for (int run = 0; run < oldest.piece.runs(); run++) {
+      for (int i = 0; i < oldest.piece.count(run); i++, place++) {
+        if (oldest.referred.coming(place)) {
+          coming.add(oldest.piece.region(), oldest.piece.firstPage(run) + i);
+        }
+      }
+    }
+    sendContent(round, oldest);
+    offered.remove();
+    spare.add(oldest);
+  }
+
+  /** Sends of a piece what is not found there; of one that was not offered, all of it. */
+  private void sendContent(int round, OfferedPiece sending)
+      throws IOException, InterruptedException {
+    long begin = System.nanoTime();
+    long before = tally.pages();
     long known = tally.known();
-    ByteBuf frame = encoder.encode(round, piece, snapshot, digest, tally);
+    long found = tally.deduplicated();
+    ByteBuf frame =
+        encoder.encode(round, sending.piece, sending.take(), sending.referred, digest, tally);
+    long pages = tally.pages() - before;
+    if (frame == null) {
+      progress.sent(pages, 0);
+      return;
+    }
     int bytes = frame.readableBytes();
     long emit = System.nanoTime();
-    emit(frame, piece.pages());
-    if (tally.known() - known == piece.pages()) {
+    emit(frame, pages);
+    if (tally.known() - known + tally.deduplicated() - found == pages) {
       // Not the wait for the link, which is that of the pages in front.
-      knownNanos += emit - begin;
+      knownNanos += sending.readNanos + emit - begin;
     } else {
-      encoder.delivered(bytes, read - begin + emit - encode, System.nanoTime() - emit);
+      encoder.delivered(bytes, sending.readNanos + emit - begin, System.nanoTime() - emit);
     }
   }
 
   /** A piece that is all zero waits for more of its kind: one frame can name gigabytes of them. */
-  private void gatherZeros(int round, PageTally tally) throws IOException, InterruptedException {
+  private void gatherZeros(int round, RoundWork.Piece piece)
+      throws IOException, InterruptedException {
     if (!zeros.takes(piece)) {
       sendZeros(round, tally);
     }
@@ -188,6 +302,9 @@ final class PageSender implements AutoCloseable {
     progress.sent(pages, bytes);
     if (warm != null) {
       warm.sent(bytes);
+    }
+    if (dedup != null) {
+      dedup.sent(bytes);
     }
   }
 

@@ -96,12 +96,15 @@ final class PreCopy {
                   order.calm()),
               fixedCostNanos);
       STORY.info(
-          "Round {}: {} pages{}, {} MB on the wire in {} ms{}; {} pages dirtied meanwhile.",
+          "Round {}: {} pages{}{}, {} MB on the wire in {} ms{}; {} pages dirtied meanwhile.",
           round,
           sent.pages(),
           sent.tally().known() == 0
               ? ""
               : ", %d of them there from an earlier time".formatted(sent.tally().known()),
+          sent.tally().deduplicated() == 0
+              ? ""
+              : ", the content of %d found there".formatted(sent.tally().deduplicated()),
           "%.1f".formatted(sent.tally().wireBytes() / 1e6),
           "%.1f".formatted(sent.nanos() / 1e6),
           order.waited() == 0 ? "" : ", %d held back".formatted(order.waited()),

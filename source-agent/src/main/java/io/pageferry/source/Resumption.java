@@ -158,6 +158,7 @@ final class Resumption {
                 manner.pacer(),
                 new PageEncodings(true, manner.compress().codecs(link), null),
                 null,
+                null,
                 progress)) {
       postcopy.answer();
       Settled settled = postcopy.run(rounds, remains.whole());

@@ -15,7 +15,6 @@ import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageEncodings;
 import io.pageferry.protocol.page.PageTally;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletionService;
@@ -38,9 +37,6 @@ import org.jspecify.annotations.Nullable;
  * driver alone speaks on the control channel and ends the rounds on the data channels.
  */
 final class RoundSender implements AutoCloseable {
-  /** Landing is bounded by the keep-alive: a target that lands slowly still says so. */
-  private static final Duration LANDING = Duration.ofMinutes(10);
-
   private static final long WATCH_MILLIS = 100;
 
   /** A little less, because a wait that is shorter than asked for must not double the pause. */
@@ -54,6 +50,7 @@ final class RoundSender implements AutoCloseable {
   private final MigrationProgress progress;
   private final @Nullable BaseCache bases;
   private final @Nullable WarmStart warm;
+  private final @Nullable Deduplication dedup;
   private final boolean zeroRuns;
   private final DeltaRule deltaRule = new DeltaRule();
   private final List<PageSender> senders = new ArrayList<>();
@@ -85,7 +82,7 @@ final class RoundSender implements AutoCloseable {
 
     /** Pages of which the link carried more than the name. */
     long linkPages() {
-      return pages - tally.known();
+      return pages - tally.known() - tally.deduplicated();
     }
   }
 
@@ -103,6 +100,7 @@ final class RoundSender implements AutoCloseable {
    * @param guestGone whether the guest's process has ended while its pages are sent
    * @param encodings what may be used; its bases are closed with this
    * @param warm finds out what the target still has; null where it is not asked. Closed with this
+   * @param dedup whether pages are offered by their digests; null where they are not
    */
   RoundSender(
       TargetLink link,
@@ -112,8 +110,10 @@ final class RoundSender implements AutoCloseable {
       Pacer pacer,
       PageEncodings encodings,
       @Nullable WarmStart warm,
+      @Nullable Deduplication dedup,
       MigrationProgress progress) {
     this.warm = warm;
+    this.dedup = dedup;
     this.link = link;
     this.guestGone = guestGone;
     this.progress = progress;
@@ -122,16 +122,7 @@ final class RoundSender implements AutoCloseable {
     List<PeerChannel> channels = link.data();
     for (int index = 0; index < channels.size(); index++) {
       senders.add(
-          new PageSender(
-              index,
-              channels.get(index),
-              link.limits(),
-              image,
-              digest,
-              pacer,
-              encodings,
-              warm,
-              progress));
+          new PageSender(index, link, image, digest, pacer, encodings, warm, dedup, progress));
       tallies.add(new PageTally());
     }
     threads =
@@ -201,10 +192,14 @@ final class RoundSender implements AutoCloseable {
     if (warm != null && round == 1) {
       warm.begin();
     }
+    if (dedup != null && round == 1) {
+      dedup.begin();
+    }
     PageTally tally =
         sendPages(
             round,
             work,
+            dedup != null && (round == 1 || !last),
             () -> {
               if (guestGone.getAsBoolean()) {
                 throw new GuestGoneException("the guest ended");
@@ -214,7 +209,7 @@ final class RoundSender implements AutoCloseable {
               }
             });
     endRound(round);
-    RoundLanded landed = link.await(RoundLanded.class, LANDING);
+    RoundLanded landed = link.await(RoundLanded.class, TargetLink.LANDING);
     if (landed.pages() != work.pages()) {
       throw new IOException(
           "the target landed %d pages of round %d, %d were sent"
@@ -225,6 +220,7 @@ final class RoundSender implements AutoCloseable {
     forget();
     deltaRule.learn(sent.tally().wireBytes(), sent.linkNanos());
     progress.deltas(tally);
+    progress.deduplicated(tally.deduplicated());
     return sent;
   }
 
@@ -257,17 +253,17 @@ final class RoundSender implements AutoCloseable {
       bases.close();
     }
     forget();
-    PageTally tally = sendPages(round, work, watch);
+    PageTally tally = sendPages(round, work, false, watch);
     endRound(round);
     return tally;
   }
 
-  private PageTally sendPages(int round, PageWork work, Watch watch)
+  private PageTally sendPages(int round, PageWork work, boolean mayRefer, Watch watch)
       throws IOException, InterruptedException {
     CompletionService<PageTally> shares = new ExecutorCompletionService<>(threads);
     List<Future<PageTally>> futures = new ArrayList<>();
     for (PageSender sender : senders) {
-      futures.add(shares.submit(() -> sender.send(round, work)));
+      futures.add(shares.submit(() -> sender.send(round, work, mayRefer)));
     }
     try {
       PageTally sum = new PageTally();

@@ -159,6 +159,11 @@ final class RoundWork implements PageWork {
       pages += count;
     }
 
+    /** Behind the last page. */
+    long endPage() {
+      return firstPages[runs - 1] + counts[runs - 1];
+    }
+
     @Override
     public int region() {
       return region;

@@ -39,6 +39,10 @@ final class SourceMetrics implements AutoCloseable {
     FunctionCounter.builder("pageferry.source.pages.delta", progress, MigrationProgress::deltaPages)
         .description("Pages sent as the difference from what the target has; counted by the round")
         .register(registry);
+    FunctionCounter.builder(
+            "pageferry.source.pages.deduplicated", progress, MigrationProgress::deduplicatedPages)
+        .description("Pages not sent because the target found their content; counted by the round")
+        .register(registry);
     FunctionCounter.builder("pageferry.source.delta.hits", progress, MigrationProgress::deltaHits)
         .baseUnit("pages")
         .description("Pages sent again whose base was in the delta cache")

@@ -12,6 +12,7 @@ import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Accepted;
 import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.message.ChannelRole;
+import io.pageferry.protocol.message.Found;
 import io.pageferry.protocol.message.Hello;
 import io.pageferry.protocol.message.Limits;
 import io.pageferry.protocol.message.Message;
@@ -42,7 +43,7 @@ import org.jspecify.annotations.Nullable;
  * is checked against the protocol's state machine.
  *
  * <p>Threading: the driver thread only, except {@link #data()}, whose channels belong to one sender
- * each, {@link #requested} and {@link #close()}.
+ * each, {@link #refer}, {@link #found}, {@link #requested} and {@link #close()}.
  */
 final class TargetLink implements AutoCloseable {
   /** An answer that needs nothing but a round trip and a little disk. */
@@ -53,6 +54,9 @@ final class TargetLink implements AutoCloseable {
    * large one; a target that died meanwhile is noticed by its silence.
    */
   static final Duration PREFLIGHT = Duration.ofMinutes(15);
+
+  /** Landing is bounded by the keep-alive: a target that lands slowly still says so. */
+  static final Duration LANDING = Duration.ofMinutes(10);
 
   /** How long the reason for a broken data channel may take to arrive on the control channel. */
   private static final Duration EXPLANATION = Duration.ofSeconds(1);
@@ -230,6 +234,35 @@ final class TargetLink implements AutoCloseable {
   void endRound(int index, RoundEnd end) throws ProtocolException {
     conversation.roundEndSent(index, end);
     data.get(index).send(end);
+  }
+
+  /**
+   * A batch that refers to so many pages is about to go out on one data channel; by its sender. No
+   * more than {@link SourceConversation#MAX_UNANSWERED_REFERENCES} may be without an answer.
+   */
+  void refer(int index, int round, int pages) throws ProtocolException {
+    conversation.referencesSent(index, round, pages);
+  }
+
+  /** The answer to the oldest of these batches; by the sender, which waits for it. */
+  Found found(int index) throws IOException, InterruptedException {
+    PeerChannel channel = data.get(index);
+    Message message;
+    try {
+      message = channel.receive(LANDING);
+    } catch (TimeoutException e) {
+      throw new PeerLostException(
+          PeerLostException.Kind.SILENT,
+          "%s did not say within %d min what it has"
+              .formatted(channel.peer().hostAndPort(), LANDING.toMinutes()),
+          e);
+    }
+    if (!(message instanceof Found found)) {
+      throw new ProtocolException(
+          AbortReason.PROTOCOL_VIOLATION, message.type() + " came on a data channel");
+    }
+    conversation.foundReceived(index, found);
+    return found;
   }
 
   /** Whether both sides can do this. */

@@ -7,7 +7,6 @@ import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.protocol.page.KnownPages;
 import java.io.IOException;
 import java.security.SecureRandom;
-import java.util.concurrent.atomic.LongAdder;
 
 /**
  * Finds out, in the first round, what the target still has of the guest's memory, so that the pages
@@ -25,14 +24,6 @@ final class WarmStart implements AutoCloseable {
   /** A link that carries less is worth hashing for, also on a processor that is slow at it. */
   static final long WORTHWHILE_BYTES_PER_SECOND = 400_000_000;
 
-  /** What tells a link from the buffers in front of it, whichever comes first. */
-  private static final long TRIAL_BYTES = 32L << 20;
-
-  private static final long TRIAL_NANOS = 100_000_000;
-
-  /** Fewer bytes say nothing of the link: pages of zeros go by name, a gigabyte in some bytes. */
-  private static final long TELLING_BYTES = 1L << 20;
-
   /** A target that says nothing more for so long is not waited for. */
   private static final long PATIENCE_NANOS = 10_000_000_000L;
 
@@ -42,8 +33,7 @@ final class WarmStart implements AutoCloseable {
   private final byte[] salt;
   private final KnownPages pages;
   private final boolean atOnce;
-  private final LongAdder sentBytes = new LongAdder();
-  private long begun;
+  private final LinkTrial trial;
   private long lastWord;
   private volatile boolean asked;
 
@@ -56,6 +46,7 @@ final class WarmStart implements AutoCloseable {
     RANDOM.nextBytes(salt);
     this.pages = new KnownPages(layout, salt);
     this.atOnce = wanted == Warm.ON || (cap > 0 && cap < WORTHWHILE_BYTES_PER_SECOND);
+    this.trial = new LinkTrial(WORTHWHILE_BYTES_PER_SECOND, atOnce);
   }
 
   /** What the target has, as far as it has said so. */
@@ -65,7 +56,7 @@ final class WarmStart implements AutoCloseable {
 
   /** The first round is about to begin. */
   void begin() throws ProtocolException {
-    begun = System.nanoTime();
+    trial.begin();
     if (atOnce) {
       ask();
     }
@@ -86,7 +77,7 @@ final class WarmStart implements AutoCloseable {
   void look() throws IOException, InterruptedException {
     long now = System.nanoTime();
     if (!asked) {
-      decide(now);
+      decide();
       return;
     }
     for (Recalled said = link.recalled(); said != null; said = link.recalled()) {
@@ -98,21 +89,17 @@ final class WarmStart implements AutoCloseable {
     }
   }
 
-  private void decide(long now) throws ProtocolException {
-    long bytes = sentBytes.sum();
-    if (bytes < TELLING_BYTES || (bytes < TRIAL_BYTES && now - begun < TRIAL_NANOS)) {
-      return;
-    }
-    if (bytes * 1e9 / Math.max(1, now - begun) < WORTHWHILE_BYTES_PER_SECOND) {
-      ask();
-    } else {
-      pages.rest();
+  private void decide() throws ProtocolException {
+    switch (trial.outcome()) {
+      case OPEN -> {}
+      case SLOW -> ask();
+      case FAST -> pages.rest();
     }
   }
 
   /** So much went out. */
   void sent(long bytes) {
-    sentBytes.add(bytes);
+    trial.sent(bytes);
   }
 
   /** Returns when the target has spoken of these pages, or they are not worth waiting for. */

@@ -20,6 +20,7 @@ import io.pageferry.agent.metrics.MetricsEndpoint;
 import io.pageferry.protocol.page.PageRehearsal;
 import io.pageferry.protocol.rehearsal.ConversationRehearsal;
 import io.pageferry.target.admission.AllowList;
+import io.pageferry.target.content.Sharing;
 import io.pageferry.target.reception.ReceptionLimits;
 import io.pageferry.target.recovery.Sweep;
 import java.io.IOException;
@@ -103,6 +104,25 @@ final class ServeCommand implements Callable<ExitCode> {
   private Duration launchLimit = Duration.ofSeconds(30);
 
   @Option(
+      names = "--share",
+      paramLabel = "WHOM",
+      defaultValue = "sender",
+      description =
+          "In which guests' memory here a source's pages are looked for, so that they need not be"
+              + " sent: none, only in the guest's own; sender, in that of all guests that the same"
+              + " agent sent, by its certificate; all, in that of every guest that came"
+              + " (default: ${DEFAULT-VALUE}).")
+  private Sharing sharing = Sharing.SENDER;
+
+  @Option(
+      names = "--hint",
+      paramLabel = "FILE",
+      description =
+          "A file in which every source's pages are looked for as well, a disk image or a kernel; may"
+              + " be repeated.")
+  private List<Path> hints = new ArrayList<>();
+
+  @Option(
       names = "--metrics",
       paramLabel = "HOST:PORT",
       converter = AddressConverter.class,
@@ -184,7 +204,29 @@ final class ServeCommand implements Callable<ExitCode> {
         maxMigrations,
         launchLimit,
         ReceptionLimits.standard().withAbandonAfter(abandonAfter),
-        copies.limits());
+        copies.limits(),
+        sharing,
+        hints());
+  }
+
+  /** A device or a pipe could be read for ever. */
+  private List<Path> hints() throws CommandFailure {
+    for (Path hint : hints) {
+      if (!Files.isRegularFile(hint) || !Files.isReadable(hint)) {
+        throw new CommandFailure(
+            ExitCode.FAILED,
+            hint + " is no file that can be read: name a kernel, a disk or memory image as --hint");
+      }
+    }
+    List<Path> real = new ArrayList<>();
+    try {
+      for (Path hint : hints) {
+        real.add(hint.toRealPath());
+      }
+    } catch (IOException e) {
+      throw new CommandFailure(ExitCode.FAILED, "a --hint is gone: " + e.getMessage(), e);
+    }
+    return real;
   }
 
   private AllowList allowList() throws CommandFailure {

@@ -12,6 +12,7 @@ import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.message.Offer;
 import io.pageferry.target.admission.GuestFolder;
 import io.pageferry.target.admission.Preflight;
+import io.pageferry.target.content.SharedContents;
 import io.pageferry.target.reception.Arrival;
 import io.pageferry.target.reception.Reception;
 import io.pageferry.target.reception.ReceptionMeters;
@@ -44,6 +45,7 @@ public final class TargetServer implements AutoCloseable {
   private final Preflight preflight;
   private final StartCosts startCosts = new StartCosts();
   private final ReceptionMeters meters;
+  private final SharedContents contents;
   private final PeerAcceptor acceptor;
 
   public TargetServer(TargetSettings settings, MeterRegistry registry, Logger story) {
@@ -59,6 +61,7 @@ public final class TargetServer implements AutoCloseable {
             settings.launchLimit(),
             new GuestCopies(settings.stateDirectory(), settings.copies()));
     this.meters = new ReceptionMeters(registry);
+    this.contents = new SharedContents(settings.sharing(), settings.hints());
     this.acceptor = new PeerAcceptor(settings.transport());
   }
 
@@ -97,6 +100,7 @@ public final class TargetServer implements AutoCloseable {
             settings.limits(),
             startCosts,
             meters,
+            contents,
             story));
   }
 
@@ -138,6 +142,7 @@ public final class TargetServer implements AutoCloseable {
       Thread.currentThread().interrupt();
     } finally {
       acceptor.close();
+      contents.close();
     }
   }
 }

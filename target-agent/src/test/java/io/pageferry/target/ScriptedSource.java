@@ -18,6 +18,7 @@ import io.pageferry.protocol.message.Capabilities;
 import io.pageferry.protocol.message.ChannelRole;
 import io.pageferry.protocol.message.DeviceState;
 import io.pageferry.protocol.message.DigestValue;
+import io.pageferry.protocol.message.Found;
 import io.pageferry.protocol.message.Hello;
 import io.pageferry.protocol.message.Limits;
 import io.pageferry.protocol.message.Message;
@@ -32,6 +33,7 @@ import io.pageferry.protocol.message.RoundEnd;
 import io.pageferry.protocol.message.RoundLanded;
 import io.pageferry.protocol.message.VersionRange;
 import io.pageferry.protocol.message.Welcome;
+import io.pageferry.protocol.page.ContentHash;
 import io.pageferry.protocol.page.Digest;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.ImageLayout;
@@ -40,6 +42,7 @@ import io.pageferry.protocol.page.PageEncoder;
 import io.pageferry.protocol.page.PageRuns;
 import io.pageferry.protocol.page.PageTally;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -245,6 +248,33 @@ final class ScriptedSource implements AutoCloseable {
   /** Pages that the target is said to have. */
   static ByteBuf knownBatch(int round, long first, int pages) {
     return run(round, 0, first, pages, 5, new byte[0]);
+  }
+
+  /** So many neighbours that are said to have this content each. */
+  static ByteBuf references(int round, long first, byte[]... pages) {
+    ByteBuf digests = Unpooled.buffer();
+    for (byte[] page : pages) {
+      ByteBuffer memory = ByteBuffer.allocateDirect(PageBatch.PAGE_BYTES).put(page);
+      digests.writeBytes(new ContentHash().of(memory, 0));
+    }
+    byte[] data = new byte[digests.readableBytes()];
+    digests.readBytes(data);
+    return referencesTo(round, first, data);
+  }
+
+  /** The same to content of which there is nothing but the digest, 32 bytes each. */
+  static ByteBuf referencesTo(int round, long first, byte[] digests) {
+    return run(round, 0, first, digests.length / ContentHash.BYTES, 7, digests);
+  }
+
+  /** What the target says of the last batch of references. */
+  List<Byte> found(int channel) throws Exception {
+    Found found = expect(data.get(channel), Found.class);
+    List<Byte> findings = new ArrayList<>();
+    for (byte finding : found.findings()) {
+      findings.add(finding);
+    }
+    return findings;
   }
 
   private static ByteBuf run(

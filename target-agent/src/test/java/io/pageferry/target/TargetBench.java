@@ -11,6 +11,7 @@ import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.protocol.channel.TransportSettings;
 import io.pageferry.target.admission.AllowList;
+import io.pageferry.target.content.Sharing;
 import io.pageferry.target.reception.ReceptionLimits;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -52,6 +53,8 @@ final class TargetBench implements AutoCloseable {
   Duration launchLimit = Duration.ofSeconds(60);
   ReceptionLimits limits = ReceptionLimits.standard();
   CopyLimits copies = CopyLimits.NONE;
+  Sharing sharing = Sharing.SENDER;
+  List<Path> hints = List.of();
   private @Nullable TargetServer server;
   private InetSocketAddress address = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
 
@@ -78,7 +81,9 @@ final class TargetBench implements AutoCloseable {
                 maxMigrations,
                 launchLimit,
                 limits,
-                copies),
+                copies,
+                sharing,
+                hints),
             registry,
             LoggerFactory.getLogger("target"));
     address = started.listen(address);

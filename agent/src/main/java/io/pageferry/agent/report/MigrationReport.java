@@ -128,6 +128,8 @@ public record MigrationReport(
    *
    * @param total in the guest's memory
    * @param sent all that crossed, repetitions included
+   * @param known of which only the names were sent: the target had them from an earlier time
+   * @param deduplicated of which only the digests were sent: the target found the content
    * @param resent of these, those sent before
    * @param faulted sent by post-copy because the guest waited for them
    * @param pushed sent by post-copy without having been asked for
@@ -142,6 +144,7 @@ public record MigrationReport(
       long zstd,
       long delta,
       long known,
+      long deduplicated,
       long resent,
       long faulted,
       long pushed,

@@ -22,7 +22,8 @@ import java.util.function.Predicate;
  * zeros too, and as soon as it was written. Both may pause the guest for as long as the last round
  * takes, so that a guest that writes faster than the link carries shows in the downtime and does
  * not become a post-copy. First with the demo guest, then with a Linux guest that serves a
- * database; then compression by itself ({@link CompressionFigures}).
+ * database; then what two such guests share ({@link DeduplicationFigures}), and compression by
+ * itself ({@link CompressionFigures}).
  */
 final class SavingsBench implements Benchmark {
   private static final double MEGA = 1e6;
@@ -36,6 +37,8 @@ final class SavingsBench implements Benchmark {
           "--compress",
           "off",
           "--delta",
+          "off",
+          "--dedup",
           "off",
           "--hold-back",
           "off");
@@ -111,6 +114,7 @@ final class SavingsBench implements Benchmark {
       throws IOException, InterruptedException {
     demoGuests(wanted, results);
     databases(wanted, results);
+    new DeduplicationFigures(quick, workplace, security).run(wanted, results);
     new CompressionFigures(quick, hosts).run(wanted, results);
   }
 
@@ -224,14 +228,16 @@ final class SavingsBench implements Benchmark {
     JsonNode pages = report.path("pages");
     return String.format(
         Locale.ROOT,
-        "  %,d pages sent in %d rounds: %,d zero, %,d raw, %,d LZ4, %,d zstd, %,d delta",
+        "  %,d pages sent in %d rounds: %,d zero, %,d raw, %,d LZ4, %,d zstd, %,d delta,"
+            + " %,d deduplicated",
         pages.path("sent").asLong(),
         report.path("rounds").size(),
         pages.path("zero").asLong(),
         pages.path("raw").asLong(),
         pages.path("lz4").asLong(),
         pages.path("zstd").asLong(),
-        pages.path("delta").asLong());
+        pages.path("delta").asLong(),
+        pages.path("deduplicated").asLong());
   }
 
   private JsonNode moveDemoGuest(Workload workload, LinkCap cap, List<String> how)

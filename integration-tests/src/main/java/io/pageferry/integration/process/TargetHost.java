@@ -17,6 +17,9 @@ public final class TargetHost {
   /** No copies are kept unless this is among the options: a run is to leave nothing. */
   static final String COPY_QUOTA = "--copy-quota";
 
+  /** Guests here have the same content; none is found in another one unless this is an option. */
+  static final String SHARE = "--share";
+
   private static final Duration START_LIMIT = Duration.ofSeconds(30);
 
   private final String name;
@@ -114,6 +117,9 @@ public final class TargetHost {
     arguments.addAll(options);
     if (!options.contains(COPY_QUOTA)) {
       arguments.addAll(List.of(COPY_QUOTA, "0"));
+    }
+    if (!options.contains(SHARE)) {
+      arguments.addAll(List.of(SHARE, "none"));
     }
     return new Starting(
         folders,

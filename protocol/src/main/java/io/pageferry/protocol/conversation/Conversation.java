@@ -9,6 +9,7 @@ import io.pageferry.protocol.message.Commit;
 import io.pageferry.protocol.message.DeviceState;
 import io.pageferry.protocol.message.DigestValue;
 import io.pageferry.protocol.message.DirtySummary;
+import io.pageferry.protocol.message.Found;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.Hello;
 import io.pageferry.protocol.message.KeepAlive;
@@ -35,9 +36,13 @@ import io.pageferry.protocol.message.Started;
 import io.pageferry.protocol.message.Switch;
 import io.pageferry.protocol.message.VersionRange;
 import io.pageferry.protocol.message.Welcome;
+import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.Deque;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 
@@ -69,6 +74,9 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
   /** Where the guest may touch memory that the target does not have. */
   private static final Set<Phase> FAULTING =
       EnumSet.of(Phase.LOADING, Phase.PREPARED, Phase.COMMITTED, Phase.FETCHING);
+
+  /** Batches of references that may wait for their answers on one channel. */
+  static final int MAX_UNANSWERED = 16;
 
   private final boolean mayOvertake;
   private Phase phase = Phase.NEW;
@@ -124,6 +132,9 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
 
   private long recalledEnd;
   private boolean digestCame;
+
+  /** For each data channel how many pages each batch had that is still to be answered. */
+  private final Map<Integer, Deque<Integer>> unanswered = new HashMap<>();
 
   Conversation(boolean mayOvertake) {
     this.mayOvertake = mayOvertake;
@@ -260,6 +271,7 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
       case Settled m -> throw illegal(m);
       case Resumed m -> throw illegal(m);
       case Recalled m -> throw illegal(m);
+      case Found m -> throw illegal(m);
     }
   }
 
@@ -337,6 +349,7 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
       case PageRequest m -> throw illegal(m);
       case Resume m -> throw illegal(m);
       case Recall m -> throw illegal(m);
+      case Found m -> throw illegal(m);
     }
   }
 
@@ -350,11 +363,44 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
   /** A ROUND_END on a data channel or the fault channel. */
   final synchronized void roundEnd(int channel, RoundEnd end) throws ProtocolException {
     requireInRound("ROUND_END", channel, end.round(), false);
+    if (unanswered.containsKey(channel)) {
+      throw ProtocolException.violation(
+          "round %d ends on %s before all its references are answered"
+              .formatted(end.round(), name(channel)));
+    }
     if (end.pages() > Long.MAX_VALUE - roundPages) {
       throw ProtocolException.violation("round " + end.round() + " has too many pages");
     }
     ended[channel] = true;
     roundPages += end.pages();
+  }
+
+  /** A PAGES frame of references, to so many pages, on a data channel. */
+  final synchronized void references(int channel, int ofRound, int count) throws ProtocolException {
+    requireInRound("a reference", channel, ofRound, false);
+    Deque<Integer> before = unanswered.get(channel);
+    if (postcopyRound
+        || !capabilities.has(Capabilities.REFERENCE)
+        || (before != null && before.size() == MAX_UNANSWERED)) {
+      throw ProtocolException.violation(
+          "references of round %d on %s are not allowed in phase %s, with %d batches unanswered"
+              .formatted(ofRound, name(channel), phase, before == null ? 0 : before.size()));
+    }
+    unanswered.computeIfAbsent(channel, key -> new ArrayDeque<>()).add(count);
+  }
+
+  /** The answer to the oldest of them that has none. */
+  final synchronized void found(int channel, Found found) throws ProtocolException {
+    requireInRound("FOUND", channel, found.round(), false);
+    Deque<Integer> asked = unanswered.get(channel);
+    if (asked == null || asked.getFirst() != found.pages()) {
+      throw ProtocolException.violation(
+          "%s on %s answers nothing that was asked".formatted(found, name(channel)));
+    }
+    asked.removeFirst();
+    if (asked.isEmpty()) {
+      unanswered.remove(channel);
+    }
   }
 
   /** A PAGE_REQUEST on the fault channel. */

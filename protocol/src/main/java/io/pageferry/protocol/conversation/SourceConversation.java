@@ -1,6 +1,7 @@
 package io.pageferry.protocol.conversation;
 
 import io.pageferry.protocol.frame.ProtocolException;
+import io.pageferry.protocol.message.Found;
 import io.pageferry.protocol.message.Message;
 import io.pageferry.protocol.message.PageRequest;
 import io.pageferry.protocol.message.RegionOffer;
@@ -16,6 +17,9 @@ import java.util.List;
  * <p>Any thread; see {@link Conversation}.
  */
 public final class SourceConversation extends Conversation {
+  /** So many batches of references may wait for their answers on one data channel. */
+  public static final int MAX_UNANSWERED_REFERENCES = MAX_UNANSWERED;
+
   /** A conversation on a new control channel. */
   public SourceConversation() {
     super(false);
@@ -48,6 +52,20 @@ public final class SourceConversation extends Conversation {
    */
   public void pagesSent(int channel, int round) throws ProtocolException {
     pages(channel, round);
+  }
+
+  /**
+   * A PAGES frame of references is about to go out on a data channel.
+   *
+   * @param pages to which it refers
+   */
+  public void referencesSent(int channel, int round, int pages) throws ProtocolException {
+    references(channel, round, pages);
+  }
+
+  /** A FOUND came on a data channel. */
+  public void foundReceived(int channel, Found found) throws ProtocolException {
+    found(channel, found);
   }
 
   /**

@@ -1,6 +1,7 @@
 package io.pageferry.protocol.conversation;
 
 import io.pageferry.protocol.frame.ProtocolException;
+import io.pageferry.protocol.message.Found;
 import io.pageferry.protocol.message.Message;
 import io.pageferry.protocol.message.PageRequest;
 import io.pageferry.protocol.message.RoundEnd;
@@ -40,6 +41,20 @@ public final class TargetConversation extends Conversation {
    */
   public void pagesReceived(int channel, int round) throws ProtocolException {
     pages(channel, round);
+  }
+
+  /**
+   * A PAGES frame of references came on a data channel.
+   *
+   * @param pages to which it refers
+   */
+  public void referencesReceived(int channel, int round, int pages) throws ProtocolException {
+    references(channel, round, pages);
+  }
+
+  /** A FOUND is about to go out on a data channel. */
+  public void foundSent(int channel, Found found) throws ProtocolException {
+    found(channel, found);
   }
 
   /**

@@ -37,7 +37,8 @@ public enum FrameType {
   RESUME(26),
   RESUMED(27),
   RECALL(28),
-  RECALLED(29);
+  RECALLED(29),
+  FOUND(30);
 
   private static final @Nullable FrameType[] BY_CODE = byCode();
 

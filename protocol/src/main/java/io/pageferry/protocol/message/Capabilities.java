@@ -25,10 +25,19 @@ public record Capabilities(long bits) {
   /** Runs compressed with zstd. */
   public static final long ZSTD = 1 << 5;
 
+  /** Pages by their digest, for the target to look for their content. */
+  public static final long REFERENCE = 1 << 6;
+
   /** What this program can do on this machine. */
   public static final Capabilities CURRENT =
       new Capabilities(
-          ZERO_RUNS | LZ4 | DELTA | KNOWN | POSTCOPY | (ZstdLibrary.isThere() ? ZSTD : 0));
+          ZERO_RUNS
+              | LZ4
+              | DELTA
+              | KNOWN
+              | POSTCOPY
+              | REFERENCE
+              | (ZstdLibrary.isThere() ? ZSTD : 0));
 
   /** Whether all the given bits are set. */
   public boolean has(long capability) {

@@ -34,7 +34,8 @@ public sealed interface Message
         Resume,
         Resumed,
         Recall,
-        Recalled {
+        Recalled,
+        Found {
 
   /** The type of the frame it travels in. */
   FrameType type();

@@ -140,6 +140,10 @@ public final class MessageCodec {
         out.writeShortLE(m.region()).writeByte(m.last() ? 1 : 0).writeByte(0);
         out.writeIntLE(m.pages()).writeLongLE(m.firstPage()).writeBytes(m.digests());
       }
+      case Found m -> {
+        out.writeIntLE(m.round()).writeShortLE(m.pages()).writeShortLE(0);
+        out.writeBytes(m.findings());
+      }
     }
   }
 
@@ -221,6 +225,12 @@ public final class MessageCodec {
       case RESUMED -> resumed(in);
       case RECALL -> new Recall(in.bytes(Recall.SALT_BYTES, Recall.SALT_BYTES));
       case RECALLED -> recalled(in);
+      case FOUND -> {
+        int round = in.u31();
+        int pages = in.count(in.u16(), Found.MAX_PAGES, Byte.BYTES);
+        in.zeros(2);
+        yield new Found(round, in.bytes(pages, Found.MAX_PAGES));
+      }
     };
   }
 

@@ -203,7 +203,10 @@ public final class BaseCache implements AutoCloseable {
     }
   }
 
-  /** These pages are sent as zeros: what was known of them is not what the target has. */
+  /**
+   * These pages are sent as zeros or found there: what was known of them is not what the target
+   * has.
+   */
   void forget(int region, long firstPage, long count) {
     if (!active) {
       return;
@@ -216,6 +219,16 @@ public final class BaseCache implements AutoCloseable {
           drop(part, region, page, slot);
         }
       }
+    }
+  }
+
+  /** Whether the difference of this page may be sent. */
+  boolean remembers(int region, long page) {
+    if (!active) {
+      return false;
+    }
+    synchronized (part(region, page)) {
+      return slot(region, page) >= 0;
     }
   }
 

@@ -72,9 +72,9 @@ final class EncodingPlan {
     }
   }
 
-  /** Whether all of it is one raw run, which then need not move in memory. */
+  /** Whether all of it is one raw run in front, which then need not move in memory. */
   boolean isSingleRawRun() {
-    return runs == 1 && encoding[0] == PageEncoding.RAW;
+    return runs == 1 && encoding[0] == PageEncoding.RAW && offset[0] == PageBatch.HEADROOM;
   }
 
   int runs() {

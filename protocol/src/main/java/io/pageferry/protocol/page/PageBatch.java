@@ -3,6 +3,7 @@ package io.pageferry.protocol.page;
 import io.netty.buffer.ByteBuf;
 import io.pageferry.protocol.frame.FrameHeader;
 import io.pageferry.protocol.frame.ProtocolException;
+import io.pageferry.protocol.message.Found;
 import io.pageferry.protocol.message.Limits;
 
 /**
@@ -71,6 +72,9 @@ public final class PageBatch {
 
   /** The most pages in one KNOWN run, which a reader reads from its image. */
   public static final int MAX_KNOWN_PAGES = MAX_PAGES;
+
+  /** The most pages in one batch of REFERENCE runs: each is looked for, and answered. */
+  public static final int MAX_REFERENCES = Found.MAX_PAGES;
 
   /** The most pages in one run: what 32 bits hold. */
   static final long MAX_RUN_PAGES = 0xFFFF_FFFFL;

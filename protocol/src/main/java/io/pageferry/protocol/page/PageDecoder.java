@@ -29,6 +29,7 @@ public final class PageDecoder implements AutoCloseable {
   private final boolean zstd;
   private final boolean delta;
   private final boolean known;
+  private final boolean reference;
   private final LZ4SafeDecompressor decompressor = LZ4Factory.fastestInstance().safeDecompressor();
   private final ByteBufAllocator allocator;
   private final DeltaDecoder deltas;
@@ -48,6 +49,7 @@ public final class PageDecoder implements AutoCloseable {
     this.zstd = negotiated.has(Capabilities.ZSTD);
     this.delta = negotiated.has(Capabilities.DELTA);
     this.known = negotiated.has(Capabilities.KNOWN);
+    this.reference = negotiated.has(Capabilities.REFERENCE);
     this.allocator = allocator;
     this.deltas = new DeltaDecoder(allocator, decompressor, lz4);
   }
@@ -83,6 +85,8 @@ public final class PageDecoder implements AutoCloseable {
           unpack(byZstd, payload, at, length, round, region, first, (int) count, sink);
         }
         case KNOWN -> sink.known(round, region, first, (int) count);
+        case REFERENCE ->
+            sink.references(round, region, first, (int) count, payload.slice(at, length));
       }
       at += length;
     }
@@ -96,6 +100,8 @@ public final class PageDecoder implements AutoCloseable {
     }
     int at = payload.readerIndex() + PageBatch.BATCH_HEADER_BYTES;
     long next = 0;
+    int ofReferences = 0;
+    long referred = 0;
     for (int run = 0; run < runs; run++) {
       if (payload.writerIndex() - at < PageBatch.RUN_HEADER_BYTES) {
         throw ProtocolException.violation("a page batch ends within the header of a run");
@@ -115,7 +121,10 @@ public final class PageDecoder implements AutoCloseable {
       next = first + count;
       checkReserved(payload, at);
       int length = payload.getIntLE(at + PageBatch.DATA_LENGTH_OFFSET);
-      checkData(payload, at, count, length);
+      if (checkData(payload, at, count, length) == PageEncoding.REFERENCE) {
+        ofReferences++;
+        referred += count;
+      }
       at += PageBatch.RUN_HEADER_BYTES;
       if (length > payload.writerIndex() - at) {
         throw ProtocolException.violation("a page batch ends within the data of a run");
@@ -125,6 +134,11 @@ public final class PageDecoder implements AutoCloseable {
     if (at != payload.writerIndex()) {
       throw ProtocolException.violation(
           "a page batch has " + (payload.writerIndex() - at) + " bytes too many");
+    }
+    // One answer is given for all of them.
+    if (ofReferences > 0 && (ofReferences < runs || referred > PageBatch.MAX_REFERENCES)) {
+      throw ProtocolException.violation(
+          "a page batch of %d references in %d of %d runs".formatted(referred, ofReferences, runs));
     }
   }
 
@@ -136,7 +150,8 @@ public final class PageDecoder implements AutoCloseable {
   }
 
   /** Whether encoding, page count and data length go together. */
-  private void checkData(ByteBuf payload, int at, long count, int length) throws ProtocolException {
+  private PageEncoding checkData(ByteBuf payload, int at, long count, int length)
+      throws ProtocolException {
     PageEncoding encoding =
         PageEncoding.of(payload.getUnsignedByte(at + PageBatch.ENCODING_OFFSET));
     boolean fits =
@@ -153,12 +168,15 @@ public final class PageDecoder implements AutoCloseable {
                   && length >= count * PageDelta.HEADER_BYTES
                   && length < count * PAGE;
           case KNOWN -> known && count <= PageBatch.MAX_KNOWN_PAGES && length == 0;
+          case REFERENCE ->
+              reference && count <= PageBatch.MAX_REFERENCES && length == count * ContentHash.BYTES;
         };
     if (!fits) {
       throw ProtocolException.violation(
           "%d pages as %s with %s bytes of data"
               .formatted(count, encoding, Integer.toUnsignedString(length)));
     }
+    return encoding;
   }
 
   private void patch(

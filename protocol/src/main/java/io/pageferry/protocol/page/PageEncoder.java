@@ -10,6 +10,7 @@ import io.pageferry.protocol.message.PageSpan;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -30,8 +31,11 @@ import org.jspecify.annotations.Nullable;
 public final class PageEncoder implements AutoCloseable {
   private static final int PAGE = PageBatch.PAGE_BYTES;
 
+  private static final ReferredPages NONE_REFERRED = new ReferredPages();
+
   private final ByteBufAllocator allocator;
   private final EncodingPlan plan = new EncodingPlan();
+  private final ContentHash hash = new ContentHash();
   private final CodecChoice choice;
 
   /** Null if every page is to go as it is. */
@@ -102,9 +106,30 @@ public final class PageEncoder implements AutoCloseable {
    */
   public ByteBuf encode(
       int round, PageRuns runs, ByteBuf snapshot, ImageDigest.Stripe digest, PageTally tally) {
+    return Objects.requireNonNull(encode(round, runs, snapshot, NONE_REFERRED, digest, tally));
+  }
+
+  /**
+   * The same of pages some of which were offered by {@link #refer}: what was found is there and is
+   * only counted, what is to wait is left out.
+   *
+   * @param referred what became of them; by their places in the snapshot
+   * @return null if nothing is left to be sent
+   */
+  public @Nullable ByteBuf encode(
+      int round,
+      PageRuns runs,
+      ByteBuf snapshot,
+      ReferredPages referred,
+      ImageDigest.Stripe digest,
+      PageTally tally) {
     try {
       checkPages(runs.pages());
-      plan(runs, snapshot, digest, tally);
+      plan(runs, snapshot, referred, digest, tally);
+      if (plan.runs() == 0) {
+        snapshot.release();
+        return null;
+      }
       ByteBuf frame =
           plan.isSingleRawRun()
               ? inPlace(round, runs.region(), snapshot)
@@ -116,6 +141,87 @@ public final class PageEncoder implements AutoCloseable {
       snapshot.release();
       throw e;
     }
+  }
+
+  /**
+   * Makes one complete frame of the digests of pages that go neither as zeros nor by name nor as a
+   * difference, for the target to look for their content.
+   *
+   * @param round the round it belongs to
+   * @param runs which pages; ascending, not overlapping
+   * @param snapshot from {@link #snapshotBuffer}: the contents of the runs one after the other; it
+   *     stays the caller's, to be encoded when the answer is there
+   * @param referred receives which pages these are
+   * @param tally is told of the frame
+   * @return the caller owns and releases it; null if there is no such page
+   */
+  public @Nullable ByteBuf refer(
+      int round, PageRuns runs, ByteBuf snapshot, ReferredPages referred, PageTally tally) {
+    checkPages(runs.pages());
+    referred.clear();
+    ByteBuf frame =
+        allocator.directBuffer(
+            FrameHeader.BYTES
+                + PageBatch.BATCH_HEADER_BYTES
+                + runs.pages() * (PageBatch.RUN_HEADER_BYTES + ContentHash.BYTES));
+    try {
+      int written = writeReferences(runs, snapshot, referred, frame);
+      if (written == 0) {
+        frame.release();
+        return null;
+      }
+      int payload = frame.writerIndex() - FrameHeader.BYTES;
+      finish(frame, 0, round, runs.region(), written, payload);
+      tally.frame(frame.readableBytes());
+      return frame;
+    } catch (RuntimeException e) {
+      frame.release();
+      throw e;
+    }
+  }
+
+  private int writeReferences(
+      PageRuns runs, ByteBuf snapshot, ReferredPages referred, ByteBuf frame) {
+    ByteBuffer memory = snapshot.nioBuffer(0, PageBatch.HEADROOM + runs.pages() * PAGE);
+    MemorySegment segment = MemorySegment.ofBuffer(memory);
+    frame.writerIndex(FrameHeader.BYTES + PageBatch.BATCH_HEADER_BYTES);
+    int written = 0;
+    int place = 0;
+    for (int run = 0; run < runs.runs(); run++) {
+      int header = 0;
+      int joined = 0;
+      for (int i = 0; i < runs.count(run); i++, place++) {
+        long page = runs.firstPage(run) + i;
+        int at = PageBatch.HEADROOM + place * PAGE;
+        if (!isWorthReferring(runs.region(), page, memory, segment, at)) {
+          joined = 0;
+          continue;
+        }
+        if (joined == 0) {
+          header = frame.writerIndex();
+          frame.writeZero(PageBatch.RUN_HEADER_BYTES);
+          written++;
+        }
+        joined++;
+        frame.writeBytes(hash.of(memory, at), 0, ContentHash.BYTES);
+        referred.add(place);
+        PageBatch.writeRunHeader(
+            frame,
+            header,
+            page - joined + 1,
+            joined,
+            PageEncoding.REFERENCE,
+            joined * ContentHash.BYTES);
+      }
+    }
+    return written;
+  }
+
+  private boolean isWorthReferring(
+      int region, long page, ByteBuffer memory, MemorySegment segment, int at) {
+    return !ZeroPages.isZero(segment, at, PAGE)
+        && (bases == null || !bases.remembers(region, page))
+        && (known == null || content == null || !known.has(region, page, content, memory, at));
   }
 
   /**
@@ -176,7 +282,12 @@ public final class PageEncoder implements AutoCloseable {
     }
   }
 
-  private void plan(PageRuns runs, ByteBuf snapshot, ImageDigest.Stripe digest, PageTally tally) {
+  private void plan(
+      PageRuns runs,
+      ByteBuf snapshot,
+      ReferredPages referred,
+      ImageDigest.Stripe digest,
+      PageTally tally) {
     plan.clear();
     if (compressor != null) {
       compressor.begin();
@@ -194,7 +305,7 @@ public final class PageEncoder implements AutoCloseable {
       if (first < next || count < 1 || count > (memory.limit() - offset) / PAGE) {
         throw new IllegalArgumentException(count + " pages from " + first + " after " + next);
       }
-      planRun(runs.region(), first, count, offset, memory, segment, digest, tally);
+      planRun(runs.region(), first, count, offset, memory, segment, referred, digest, tally);
       offset += count * PAGE;
       next = first + count;
     }
@@ -212,11 +323,26 @@ public final class PageEncoder implements AutoCloseable {
       int offset,
       ByteBuffer memory,
       MemorySegment segment,
+      ReferredPages referred,
       ImageDigest.Stripe digest,
       PageTally tally) {
     int contentBegin = 0;
     for (int i = 0; i < count; i++) {
       int at = offset + i * PAGE;
+      int place = (at - PageBatch.HEADROOM) / PAGE;
+      boolean found = referred.held(place);
+      if (found || referred.coming(place)) {
+        if (found) {
+          digest.page(region, first + i, segment, at);
+          tally.deduplicated(1);
+          if (bases != null) {
+            bases.forget(region, first + i, 1);
+          }
+        }
+        planContent(first + contentBegin, i - contentBegin, offset + contentBegin * PAGE, memory);
+        contentBegin = i + 1;
+        continue;
+      }
       if (ZeroPages.isZero(segment, at, PAGE)) {
         digest.zeroPage(region, first + i);
         if (bases != null) {

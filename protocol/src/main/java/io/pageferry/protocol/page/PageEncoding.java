@@ -15,7 +15,9 @@ public enum PageEncoding {
   /** What the target still has of these pages from an earlier time; nothing follows. */
   KNOWN(5),
   /** One frame of zstd for the whole run, shorter than its pages. */
-  ZSTD(6);
+  ZSTD(6),
+  /** The digests of the pages, which the target may have the content of. */
+  REFERENCE(7);
 
   private final int code;
 
@@ -41,6 +43,7 @@ public enum PageEncoding {
       case 4 -> DELTA;
       case 5 -> KNOWN;
       case 6 -> ZSTD;
+      case 7 -> REFERENCE;
       default -> throw ProtocolException.violation("page encoding " + code + " is not known");
     };
   }

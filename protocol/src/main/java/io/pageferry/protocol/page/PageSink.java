@@ -32,6 +32,20 @@ public interface PageSink {
   }
 
   /**
+   * These pages have the content with these digests, if it can be found; what cannot comes in
+   * another encoding. All runs of a batch are of this kind or none is. Unless an implementation
+   * says otherwise this is not asked here.
+   *
+   * @param digests {@link ContentHash#BYTES} for each page, from the reader index on. Borrowed:
+   *     valid until the call returns, not to be released
+   * @throws ProtocolException if nothing is looked for here, or not now
+   */
+  default void references(int round, int region, long firstPage, int count, ByteBuf digests)
+      throws IOException {
+    throw ProtocolException.violation("page " + firstPage + " is not looked for here");
+  }
+
+  /**
    * What has landed of these pages, because they are about to come as differences from it. Unless
    * an implementation says otherwise there is nothing.
    *

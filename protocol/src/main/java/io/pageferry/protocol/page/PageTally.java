@@ -8,6 +8,7 @@ public final class PageTally {
   private long zstd;
   private long delta;
   private long known;
+  private long deduplicated;
   private long deltaHits;
   private long deltaMisses;
   private long deltaOverflows;
@@ -36,6 +37,10 @@ public final class PageTally {
 
   void known(long pages) {
     known += pages;
+  }
+
+  void deduplicated(long pages) {
+    deduplicated += pages;
   }
 
   void deltaHit() {
@@ -85,6 +90,11 @@ public final class PageTally {
     return known;
   }
 
+  /** Pages of which only the digest was sent, because the target found their content. */
+  public long deduplicated() {
+    return deduplicated;
+  }
+
   /** Pages sent again whose base was in the cache, whether the difference paid or not. */
   public long deltaHits() {
     return deltaHits;
@@ -102,7 +112,7 @@ public final class PageTally {
 
   /** All pages. */
   public long pages() {
-    return zero + raw + lz4 + zstd + delta + known;
+    return zero + raw + lz4 + zstd + delta + known + deduplicated;
   }
 
   /** Frames, each with its header. */
@@ -123,6 +133,7 @@ public final class PageTally {
     zstd += other.zstd;
     delta += other.delta;
     known += other.known;
+    deduplicated += other.deduplicated;
     deltaHits += other.deltaHits;
     deltaMisses += other.deltaMisses;
     deltaOverflows += other.deltaOverflows;
@@ -132,7 +143,7 @@ public final class PageTally {
 
   @Override
   public String toString() {
-    return "%d zero, %d raw, %d lz4, %d zstd, %d delta, %d known in %d frames, %d bytes"
-        .formatted(zero, raw, lz4, zstd, delta, known, frames, wireBytes);
+    return "%d zero, %d raw, %d lz4, %d zstd, %d delta, %d known, %d deduplicated in %d frames, %d bytes"
+        .formatted(zero, raw, lz4, zstd, delta, known, deduplicated, frames, wireBytes);
   }
 }

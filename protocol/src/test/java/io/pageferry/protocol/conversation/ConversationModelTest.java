@@ -13,6 +13,7 @@ import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.DeviceState;
 import io.pageferry.protocol.message.DigestValue;
 import io.pageferry.protocol.message.DirtySummary;
+import io.pageferry.protocol.message.Found;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.Hello;
 import io.pageferry.protocol.message.KeepAlive;
@@ -42,9 +43,14 @@ import io.pageferry.protocol.message.Started;
 import io.pageferry.protocol.message.Switch;
 import io.pageferry.protocol.message.VersionRange;
 import io.pageferry.protocol.message.Welcome;
+import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Queue;
 import java.util.Random;
 import java.util.Set;
 import java.util.UUID;
@@ -121,7 +127,9 @@ class ConversationModelTest {
     RECALLED_LAST(' '),
     PAGES(' '),
     ROUND_END(' '),
-    PAGE_REQUEST(' ');
+    PAGE_REQUEST(' '),
+    REFERENCES(' '),
+    FOUND(' ');
 
     private final char letter;
 
@@ -180,6 +188,9 @@ class ConversationModelTest {
       if (abort && (!abortAllowed || random.nextInt(30) != 0)) {
         continue;
       }
+      if (event == Event.REFERENCES && random.nextInt(4) != 0) {
+        continue; // else there are always some that wait for their answer
+      }
       int channel = random.nextInt(20) == 0 ? random.nextInt(-1, 6) : random.nextInt(CHANNELS + 1);
       int round = Math.max(1, model.landed + 1 + skew(random));
       long extra = random.nextInt(20) == 0 ? 1 : 0;
@@ -207,6 +218,21 @@ class ConversationModelTest {
               receiver.pageRequestSent(request);
             } else {
               source.pageRequestReceived(request);
+            }
+          }
+          case REFERENCES -> {
+            if (target) {
+              receiver.referencesReceived(channel, round, model.referring());
+            } else {
+              source.referencesSent(channel, round, model.referring());
+            }
+          }
+          case FOUND -> {
+            Found found = new Found(round, model.findings(channel, (int) extra));
+            if (target) {
+              receiver.foundSent(channel, found);
+            } else {
+              source.foundReceived(channel, found);
             }
           }
           default -> {
@@ -300,7 +326,8 @@ class ConversationModelTest {
         yield new Resumed(
             new UUID(1, 2 + extra), RESUMED_ROUND, List.of(token, token, token), token);
       }
-      case PAGES, ROUND_END, PAGE_REQUEST -> throw new IllegalArgumentException(event.name());
+      case PAGES, ROUND_END, PAGE_REQUEST, REFERENCES, FOUND ->
+          throw new IllegalArgumentException(event.name());
     };
   }
 
@@ -331,6 +358,11 @@ class ConversationModelTest {
     /** Whether something of the coming round was taken. */
     private boolean overtaken;
 
+    /** The sizes of the batches of references that are not answered yet. */
+    private final Map<Integer, Queue<Integer>> waiting = new HashMap<>();
+
+    private int referred;
+
     Model(boolean target, boolean granted, boolean knowsLayout) {
       this.target = target;
       this.granted = granted;
@@ -353,7 +385,12 @@ class ConversationModelTest {
       boolean judged = said('P') || said('M');
       return switch (event) {
         case PAGES -> openFor(channel, round, channel == FAULT_CHANNEL);
-        case ROUND_END -> openFor(channel, round, false);
+        case ROUND_END -> openFor(channel, round, false) && waiting(channel).isEmpty();
+        case REFERENCES ->
+            openFor(channel, round, false)
+                && !postcopyRound()
+                && waiting(channel).size() < Conversation.MAX_UNANSWERED;
+        case FOUND -> openFor(channel, round, false) && extra == 0 && !waiting(channel).isEmpty();
         case PAGE_REQUEST ->
             postcopyRound()
                 && (!target || !said('T'))
@@ -405,6 +442,12 @@ class ConversationModelTest {
         }
         case MISSING, STILL_MISSING -> missing++;
         case PAGES -> overtaken |= round > begun;
+        case REFERENCES -> {
+          overtaken |= round > begun;
+          waiting(channel).add(referring());
+          referred++;
+        }
+        case FOUND -> waiting(channel).remove();
         case RECALL -> asked = true;
         case RECALLED -> named++;
         case RECALLED_LAST -> toldAll = true;
@@ -419,6 +462,23 @@ class ConversationModelTest {
       if (event.letter != ' ') {
         history += event.letter;
       }
+    }
+
+    /** How many pages the next batch of references has: each batch another number. */
+    int referring() {
+      return 1 + referred % 7;
+    }
+
+    /** An answer to the oldest batch of a channel, of too many pages if there is one extra. */
+    byte[] findings(int channel, int extra) {
+      byte[] findings =
+          new byte[(waiting(channel).isEmpty() ? 1 : waiting(channel).element()) + extra];
+      Arrays.fill(findings, Found.WANTED);
+      return findings;
+    }
+
+    private Queue<Integer> waiting(int channel) {
+      return waiting.computeIfAbsent(channel, key -> new ArrayDeque<>());
     }
 
     private boolean openFor(int channel, int round, boolean answer) {

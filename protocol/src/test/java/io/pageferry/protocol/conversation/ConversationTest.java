@@ -13,6 +13,7 @@ import io.pageferry.protocol.message.Commit;
 import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.DeviceState;
 import io.pageferry.protocol.message.DigestValue;
+import io.pageferry.protocol.message.Found;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.Hello;
 import io.pageferry.protocol.message.Limits;
@@ -126,6 +127,55 @@ class ConversationTest {
     toTarget(offer(PostcopyWish.IF_POSSIBLE));
     toSource(new Accepted(tokens(), 0, new byte[32]));
     assertIllegal(new Recall(new byte[Recall.SALT_BYTES]));
+  }
+
+  @Test
+  void referencesAreAnsweredInTheirOrderBeforeTheRoundEnds() throws ProtocolException {
+    greetAndAccept();
+    Found two = new Found(1, new byte[] {Found.HELD, Found.WANTED});
+    Found one = new Found(1, new byte[] {Found.COMING});
+    assertThatThrownBy(() -> source.referencesSent(0, 1, 2)).isInstanceOf(ProtocolException.class);
+    toTarget(new RoundBegin(1, false, 3));
+    assertThatThrownBy(() -> source.foundReceived(0, two)).isInstanceOf(ProtocolException.class);
+    refer(0, 1, 2);
+    refer(0, 1, 1);
+    assertThatThrownBy(() -> source.foundReceived(0, one)).isInstanceOf(ProtocolException.class);
+    assertThatThrownBy(() -> source.foundReceived(1, two)).isInstanceOf(ProtocolException.class);
+    assertThatThrownBy(() -> source.roundEndSent(0, new RoundEnd(1, 3)))
+        .isInstanceOf(ProtocolException.class);
+    found(0, two);
+    found(0, one);
+    assertThatThrownBy(() -> source.foundReceived(0, one)).isInstanceOf(ProtocolException.class);
+    for (int batch = 0; batch < SourceConversation.MAX_UNANSWERED_REFERENCES; batch++) {
+      refer(1, 1, 1);
+    }
+    assertThatThrownBy(() -> source.referencesSent(1, 1, 1)).isInstanceOf(ProtocolException.class);
+    for (int batch = 0; batch < SourceConversation.MAX_UNANSWERED_REFERENCES; batch++) {
+      found(1, one);
+    }
+    round(1, 3, 0);
+    toSource(new RoundLanded(1, 3));
+  }
+
+  @Test
+  void aPeerThatDoesNotLookIsNotReferredTo() throws ProtocolException {
+    greet(new Capabilities(Capabilities.CURRENT.bits() & ~Capabilities.REFERENCE));
+    toTarget(offer(PostcopyWish.IF_POSSIBLE));
+    toSource(new Accepted(tokens(), 0, new byte[32]));
+    toTarget(new RoundBegin(1, false, 3));
+    assertThatThrownBy(() -> source.referencesSent(0, 1, 1)).isInstanceOf(ProtocolException.class);
+    assertThatThrownBy(() -> target.referencesReceived(0, 1, 1))
+        .isInstanceOf(ProtocolException.class);
+  }
+
+  private void refer(int channel, int round, int count) throws ProtocolException {
+    source.referencesSent(channel, round, count);
+    target.referencesReceived(channel, round, count);
+  }
+
+  private void found(int channel, Found found) throws ProtocolException {
+    target.foundSent(channel, found);
+    source.foundReceived(channel, found);
   }
 
   private void assertRefusedBySource(Message fromTarget) {

@@ -122,6 +122,7 @@ class MessageCodecTest {
     "RESUMED, 20, 1100, 17 entries",
     "RECALLED, 4, 00100000, 4096 entries",
     "RECALLED, 4, ffffffff, out of range",
+    "FOUND, 4, f100, 241 entries",
   })
   void aLengthOneOverItsLimitIsRefusedBeforeItsBytesAreLookedFor(
       FrameType type, int offset, String hex, String message) {
@@ -202,6 +203,11 @@ class MessageCodecTest {
     "RECALLED, 3, 01, reserved",
     "RECALLED, 8, ffffffff03000000, first page 17179869183",
     "RECALLED, 8, ffffffffffffffff, first page -1",
+    "FOUND, 0, 00000000, round 0",
+    "FOUND, 4, 0000, number of pages 0",
+    "FOUND, 6, 01, reserved",
+    "FOUND, 8, 00, finding 0",
+    "FOUND, 10, 04, finding 4",
   })
   void aValueOutsideItsRangeIsRefused(FrameType type, int offset, String hex, String message) {
     assertRefused(type, offset, hex, message);

@@ -173,7 +173,13 @@ final class MessageSamples {
                 + "02000000" // two pages
                 + "0000001000000000"
                 + "00".repeat(16) // one that is not there
-                + "0102030405060708090a0b0c0d0e0f10"));
+                + "0102030405060708090a0b0c0d0e0f10"),
+        new Sample(
+            new Found(3, new byte[] {Found.HELD, Found.WANTED, Found.COMING}),
+            "03000000" // round 3
+                + "0300" // three pages
+                + "0000"
+                + "010203"));
   }
 
   private static byte[] digests() {

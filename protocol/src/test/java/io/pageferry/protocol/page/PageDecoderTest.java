@@ -201,7 +201,7 @@ class PageDecoderTest {
     "03000000 0000 0100, 0, -1, 1, 0, no 4294967295 pages",
     // encoding and length
     "03000000 0000 0100, 0, 1, 0, 0, encoding 0",
-    "03000000 0000 0100, 0, 1, 7, 0, encoding 7",
+    "03000000 0000 0100, 0, 1, 8, 0, encoding 8",
     "03000000 0000 0100, 0, 1, 4, 0, DELTA",
     "03000000 0000 0100, 0, 1, 5, 1, KNOWN with 1 bytes",
     "03000000 0100 0100, 0, 241, 5, 0, 241 pages as KNOWN",
@@ -221,10 +221,32 @@ class PageDecoderTest {
     "03000000 0000 0100, 0, 1, 6, -1, ZSTD with 4294967295 bytes",
     "03000000 0100 0100, 0, 65, 6, 10, 65 pages as ZSTD",
     "03000000 0000 0100, 0, 1, 6, 10, within the data",
+    "03000000 0000 0100, 0, 1, 7, 0, REFERENCE with 0 bytes",
+    "03000000 0000 0100, 0, 1, 7, 31, REFERENCE with 31 bytes",
+    "03000000 0000 0100, 0, 2, 7, 32, 2 pages as REFERENCE",
+    "03000000 0000 0100, 0, 1, 7, -1, REFERENCE with 4294967295 bytes",
+    "03000000 0100 0100, 0, 241, 7, 7712, 241 pages as REFERENCE",
+    "03000000 0000 0100, 0, 1, 7, 32, within the data",
   })
   void aNumberThatDoesNotFitIsRefusedUnheard(
       String batch, long first, int count, int encoding, int length, String message) {
     assertRefused(batch.replace(" ", "") + run(first, count, encoding, length), message);
+  }
+
+  @Test
+  void referencesStandAloneAndAreNotTooMany() {
+    String batch = "03000000" + "0100" + "0200";
+    String digest = "a5".repeat(32);
+    assertRefused(batch + run(4, 1, 7, 32) + digest + run(5, 1, 1, 0), "1 references in 1 of 2");
+    assertRefused(batch + run(4, 1, 1, 0) + run(5, 1, 7, 32) + digest, "1 references in 1 of 2");
+    assertRefused(
+        batch
+            + run(4, 200, 7, 6400)
+            + digest.repeat(200)
+            + run(204, 41, 7, 1312)
+            + digest.repeat(41),
+        "241 references in 2 of 2");
+    assertRefused(BATCH + run(4, 1, 7, 32) + digest, "page 4 is not looked for here");
   }
 
   @Test
@@ -253,7 +275,11 @@ class PageDecoderTest {
   void anEncodingThatWasNotAgreedOnIsRefused() {
     PageDecoder plain = new PageDecoder(LAYOUT, allocator, new Capabilities(0));
     for (String run :
-        List.of(run(0, 1, 1, 0), run(0, 1, 3, 4) + "00000000", run(2, 1, 6, 11) + ZERO_FRAME)) {
+        List.of(
+            run(0, 1, 1, 0),
+            run(0, 1, 3, 4) + "00000000",
+            run(2, 1, 6, 11) + ZERO_FRAME,
+            run(2, 1, 7, 32) + "a5".repeat(32))) {
       assertThatThrownBy(() -> plain.decode(bytes(BATCH + run), new Silent()))
           .isInstanceOf(ProtocolException.class);
     }

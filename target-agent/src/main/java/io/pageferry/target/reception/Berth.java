@@ -40,6 +40,25 @@ interface Berth {
     throw ProtocolException.violation("page " + firstPage + " is not known here");
   }
 
+  /**
+   * Pages that are known by the digests of their content: what is found lands. Only where it may be
+   * looked for.
+   *
+   * @param digests of so many pages, borrowed for the call
+   * @param findings receives from {@code at} on what became of each, as {@link
+   *     io.pageferry.protocol.message.Found} has it
+   * @return how many have landed
+   * @throws ProtocolException if nothing is looked for here
+   */
+  default int references(
+      int region, long firstPage, int count, ByteBuf digests, byte[] findings, int at)
+      throws IOException {
+    throw ProtocolException.violation("page " + firstPage + " is not looked for here");
+  }
+
   /** The end of a frame: nothing of it is put off any longer. */
   void flush() throws IOException;
+
+  /** The end of a frame, also of one that failed: what it took is given back. */
+  default void release() {}
 }

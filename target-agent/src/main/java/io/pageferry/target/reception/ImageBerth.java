@@ -4,8 +4,11 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.PooledByteBufAllocator;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.protocol.frame.ProtocolException;
+import io.pageferry.protocol.message.Found;
+import io.pageferry.protocol.page.ContentHash;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageBatch;
+import io.pageferry.target.content.ContentSearch;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
@@ -17,9 +20,12 @@ import org.jspecify.annotations.Nullable;
  * stay holes, and read as zeros.
  */
 final class ImageBerth implements Berth {
+  private static final int PAGE = PageBatch.PAGE_BYTES;
+
   private final GuestImage image;
   private final ImageDigest.Stripe stripe;
   private final @Nullable EarlierPages earlier;
+  private final @Nullable ContentSearch contents;
 
   /** A run of zero pages that may go on; punching is a system call, so neighbours share one. */
   private int zeroRegion;
@@ -29,11 +35,17 @@ final class ImageBerth implements Berth {
 
   /**
    * @param earlier what the image holds from an earlier time; null for an image that was new
+   * @param contents finds pages by their digests; null if nothing is looked for
    */
-  ImageBerth(GuestImage image, ImageDigest.Stripe stripe, @Nullable EarlierPages earlier) {
+  ImageBerth(
+      GuestImage image,
+      ImageDigest.Stripe stripe,
+      @Nullable EarlierPages earlier,
+      @Nullable ContentSearch contents) {
     this.image = image;
     this.stripe = stripe;
     this.earlier = earlier;
+    this.contents = contents;
   }
 
   @Override
@@ -68,6 +80,32 @@ final class ImageBerth implements Berth {
     }
   }
 
+  @Override
+  public int references(
+      int region, long firstPage, int count, ByteBuf digests, byte[] findings, int at)
+      throws IOException {
+    flush();
+    int held = 0;
+    ByteBuf page = PooledByteBufAllocator.DEFAULT.directBuffer(PAGE, PAGE);
+    try {
+      for (int i = 0; i < count; i++) {
+        int digest = digests.readerIndex() + i * ContentHash.BYTES;
+        byte finding =
+            contents == null
+                ? Found.WANTED
+                : contents.find(region, firstPage + i, digests, digest, page);
+        if (finding == Found.HELD) {
+          pages(region, firstPage + i, page.setIndex(0, PAGE));
+          held++;
+        }
+        findings[at + i] = finding;
+      }
+    } finally {
+      page.release();
+    }
+    return held;
+  }
+
   /** Reads the image and not its digest, which is only asked whether there is anything. */
   @Override
   public void bases(int region, long firstPage, ByteBuffer into) throws IOException {
@@ -99,6 +137,13 @@ final class ImageBerth implements Berth {
       long count = zeroCount;
       zeroCount = 0;
       image.clear(zeroRegion, zeroFirst, count);
+    }
+  }
+
+  @Override
+  public void release() {
+    if (contents != null) {
+      contents.release();
     }
   }
 }

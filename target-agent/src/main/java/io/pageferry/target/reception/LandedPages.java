@@ -8,8 +8,10 @@ final class LandedPages {
   private final LongAdder pages = new LongAdder();
   private final LongAdder zeroPages = new LongAdder();
   private final LongAdder knownPages = new LongAdder();
+  private final LongAdder foundPages = new LongAdder();
   private long countedPages;
   private long countedZero;
+  private long countedFound;
 
   void add(long count) {
     pages.add(count);
@@ -23,6 +25,16 @@ final class LandedPages {
   void addKnown(long count) {
     pages.add(count);
     knownPages.add(count);
+  }
+
+  void addFound(long count) {
+    pages.add(count);
+    foundPages.add(count);
+  }
+
+  /** Pages whose content was found here. */
+  long foundPages() {
+    return foundPages.sum();
   }
 
   /** Pages that were here from an earlier time. */
@@ -40,12 +52,15 @@ final class LandedPages {
   }
 
   /** Adds to the meters what they have not counted yet. Driver thread only. */
-  void count(Counter all, Counter zero) {
+  void count(Counter all, Counter zero, Counter found) {
     long pagesNow = pages();
     long zeroNow = zeroPages();
+    long foundNow = foundPages();
     all.increment((double) (pagesNow - countedPages));
     zero.increment((double) (zeroNow - countedZero));
     countedPages = pagesNow;
     countedZero = zeroNow;
+    found.increment((double) (foundNow - countedFound));
+    countedFound = foundNow;
   }
 }

@@ -7,6 +7,7 @@ import io.pageferry.protocol.page.Digest;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.target.MigrationAborted;
+import io.pageferry.target.content.GuestContents;
 import io.pageferry.target.incoming.PopulatedPages;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +22,7 @@ final class LandingPlace implements AutoCloseable {
   private final @Nullable GuestImage image;
   private final ImageDigest digest;
   private final @Nullable EarlierPages earlier;
+  private final @Nullable GuestContents contents;
   private volatile @Nullable FaultService faults;
 
   /**
@@ -29,18 +31,24 @@ final class LandingPlace implements AutoCloseable {
    * @throws MigrationAborted NO_MEMORY when there is none for the digest
    */
   LandingPlace(ImageLayout layout, @Nullable GuestImage image) throws MigrationAborted {
-    this(layout, image, null);
+    this(layout, image, null, null);
   }
 
   /**
    * @param image null when the memory is the guest's own and no file: then nothing can land before
    *     its fault service is there
    * @param earlier what the image holds from an earlier time; null if it is new
+   * @param contents where pages may be found by their digests; null if nothing is looked for
    * @throws MigrationAborted NO_MEMORY when there is none for the digest
    */
-  LandingPlace(ImageLayout layout, @Nullable GuestImage image, @Nullable EarlierPages earlier)
+  LandingPlace(
+      ImageLayout layout,
+      @Nullable GuestImage image,
+      @Nullable EarlierPages earlier,
+      @Nullable GuestContents contents)
       throws MigrationAborted {
     this.layout = layout;
+    this.contents = contents;
     this.earlier = earlier;
     this.image = image;
     try {
@@ -64,7 +72,10 @@ final class LandingPlace implements AutoCloseable {
     if (service != null) {
       return new FaultBerth(service, digest.stripe());
     }
-    return image == null ? new NoBerth() : new ImageBerth(image, digest.stripe(), earlier);
+    return image == null
+        ? new NoBerth()
+        : new ImageBerth(
+            image, digest.stripe(), earlier, contents == null ? null : contents.search());
   }
 
   /** From here on every berth is one of the fault service's. */

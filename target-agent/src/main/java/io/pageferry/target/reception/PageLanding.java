@@ -15,6 +15,7 @@ import io.pageferry.target.MigrationAborted;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.FileSystemException;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,6 +41,11 @@ final class PageLanding implements FrameListener, PageSink {
   private boolean detached;
   private long landedInRound;
   private int admittedRound;
+
+  /** What was found of the pages that one frame refers to. */
+  private final byte[] findings = new byte[PageBatch.MAX_REFERENCES];
+
+  private int referred;
 
   PageLanding(
       int channel,
@@ -70,7 +76,7 @@ final class PageLanding implements FrameListener, PageSink {
         return;
       }
       switch (frame.type()) {
-        case PAGES -> land(frame.payload());
+        case PAGES -> land(from, frame.payload());
         case ROUND_END -> end((RoundEnd) MessageCodec.decode(frame.type(), frame.payload()));
         default -> throw ProtocolException.violation(frame.type() + " does not belong on " + name);
       }
@@ -87,10 +93,25 @@ final class PageLanding implements FrameListener, PageSink {
     }
   }
 
-  private void land(ByteBuf payload) throws IOException {
+  private void land(PeerChannel from, ByteBuf payload) throws IOException {
     admittedRound = 0;
-    decoder.decode(payload, this);
-    berth.flush();
+    referred = 0;
+    try {
+      decoder.decode(payload, this);
+      berth.flush();
+    } finally {
+      berth.release();
+    }
+    if (referred > 0) {
+      answer(from);
+    }
+  }
+
+  private void answer(PeerChannel to) throws ProtocolException {
+    if (!to.isWritable()) {
+      throw ProtocolException.violation("the answers to its references are not read on " + name);
+    }
+    to.send(barrier.answer(channel, admittedRound, Arrays.copyOf(findings, referred)));
   }
 
   private void end(RoundEnd end) throws ProtocolException {
@@ -117,6 +138,16 @@ final class PageLanding implements FrameListener, PageSink {
     berth.known(region, firstPage, count);
     landedInRound += count;
     landed.addKnown(count);
+  }
+
+  @Override
+  public void references(int round, int region, long firstPage, int count, ByteBuf digests)
+      throws IOException {
+    admit(round);
+    int held = berth.references(region, firstPage, count, digests, findings, referred);
+    referred += count;
+    landedInRound += held;
+    landed.addFound(held);
   }
 
   @Override

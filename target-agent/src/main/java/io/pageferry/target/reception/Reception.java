@@ -2,6 +2,7 @@ package io.pageferry.target.reception;
 
 import io.pageferry.agent.cli.HoldPoint;
 import io.pageferry.agent.ledger.LedgerState;
+import io.pageferry.guest.image.GuestImage;
 import io.pageferry.protocol.channel.PeerChannel;
 import io.pageferry.protocol.channel.PeerIdentity;
 import io.pageferry.protocol.conversation.TargetConversation;
@@ -18,6 +19,8 @@ import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.protocol.page.PageBatch;
 import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.admission.Preflight;
+import io.pageferry.target.content.GuestContents;
+import io.pageferry.target.content.SharedContents;
 import io.pageferry.target.incoming.IncomingGuest;
 import io.pageferry.target.incoming.PopulatedPages;
 import java.io.IOException;
@@ -38,6 +41,7 @@ public final class Reception extends Arrival {
   private final ReceptionLimits limits;
   private final StartCosts startCosts;
   private final ReceptionMeters meters;
+  private final SharedContents shared;
   private final Logger story;
 
   // The driver's own.
@@ -46,6 +50,7 @@ public final class Reception extends Arrival {
   private @Nullable MissingMemory missing;
   private @Nullable Handover handover;
   private @Nullable Recollection recollection;
+  private @Nullable GuestContents contents;
   private boolean unserved;
   private boolean switchedOver;
   private @Nullable Retake successor;
@@ -54,6 +59,7 @@ public final class Reception extends Arrival {
    * @param control the channel the offer came by; this reception closes it
    * @param conversation the state of that channel, the offer included
    * @param capabilities what both sides can do
+   * @param shared where its pages may be found
    */
   public Reception(
       Offer offer,
@@ -64,6 +70,7 @@ public final class Reception extends Arrival {
       ReceptionLimits limits,
       StartCosts startCosts,
       ReceptionMeters meters,
+      SharedContents shared,
       Logger story) {
     super(
         offer.migration(),
@@ -77,6 +84,7 @@ public final class Reception extends Arrival {
     this.limits = limits;
     this.startCosts = startCosts;
     this.meters = meters;
+    this.shared = shared;
     this.story = story;
   }
 
@@ -134,7 +142,9 @@ public final class Reception extends Arrival {
                                 "the guest launched on the target ended" + launch.lastWords()))));
     ImageLayout layout = layout(offer);
     EarlierPages earlier = admitted.earlier().isPresent() ? new EarlierPages(layout) : null;
-    LandingPlace landing = new LandingPlace(layout, admitted.image().orElse(null), earlier);
+    GuestContents found = contents(admitted, source);
+    contents = found;
+    LandingPlace landing = new LandingPlace(layout, admitted.image().orElse(null), earlier, found);
     place = landing;
     recollection =
         new Recollection(
@@ -180,6 +190,22 @@ public final class Reception extends Arrival {
                 cost,
                 faultToken,
                 Objects.requireNonNull(guest).granuleBytes() / PageBatch.PAGE_BYTES));
+  }
+
+  /** Where its pages may be found; null where nobody asks, or it cannot be told. */
+  private @Nullable GuestContents contents(IncomingGuest admitted, PeerIdentity source) {
+    GuestImage image = admitted.image().orElse(null);
+    if (image == null
+        || offer.mode() == MigrationMode.POSTCOPY
+        || !link.capabilities().has(Capabilities.REFERENCE)) {
+      return null;
+    }
+    try {
+      return shared.arriving(source.name(), image.regions());
+    } catch (IOException e) {
+      LOG.warn("no page of guest '{}' is looked for: {}", offer.guest(), e.getMessage());
+      return null;
+    }
   }
 
   /**
@@ -370,6 +396,11 @@ public final class Reception extends Arrival {
     }
     if (place != null) {
       place.close();
+    }
+    if (contents != null && guest != null) {
+      contents.arrived();
+    } else if (contents != null) {
+      contents.gone();
     }
     if (guest != null) {
       if (unserved) {

@@ -21,6 +21,7 @@ public final class ReceptionMeters {
   private final Counter linksLost;
   private final Counter pages;
   private final Counter zeroPages;
+  private final Counter foundPages;
 
   public ReceptionMeters(MeterRegistry registry) {
     this.registry = registry;
@@ -58,6 +59,10 @@ public final class ReceptionMeters {
     this.zeroPages =
         Counter.builder("pageferry.target.pages.zero")
             .description("Zero pages landed")
+            .register(registry);
+    this.foundPages =
+        Counter.builder("pageferry.target.pages.deduplicated")
+            .description("Pages landed whose content was found on this host")
             .register(registry);
   }
 
@@ -101,6 +106,6 @@ public final class ReceptionMeters {
 
   /** Counts what has landed since it was last counted. Driver thread only. */
   void count(LandedPages landed) {
-    landed.count(pages, zeroPages);
+    landed.count(pages, zeroPages, foundPages);
   }
 }

@@ -2,6 +2,7 @@ package io.pageferry.target.reception;
 
 import io.pageferry.protocol.conversation.TargetConversation;
 import io.pageferry.protocol.frame.ProtocolException;
+import io.pageferry.protocol.message.Found;
 import io.pageferry.protocol.message.RoundEnd;
 
 /**
@@ -25,6 +26,14 @@ final class RoundBarrier {
   /** Refuses pages that do not belong to the present round. */
   void admit(int channel, int round) throws ProtocolException {
     conversation.pagesReceived(channel, round);
+  }
+
+  /** Refuses references that are not to be answered now; answers them. */
+  Found answer(int channel, int round, byte[] findings) throws ProtocolException {
+    conversation.referencesReceived(channel, round, findings.length);
+    Found found = new Found(round, findings);
+    conversation.foundSent(channel, found);
+    return found;
   }
 
   /**

@@ -155,13 +155,16 @@ final class RoundIntake {
     meters.roundLanded(landed, nanos);
     if (round.round() == 1 || round.last()) {
       story.info(
-          "guest '{}': {} {} landed, {} pages{} in {} ms",
+          "guest '{}': {} {} landed, {} pages{}{} in {} ms",
           guest,
           round.last() ? "last round" : "round",
           round.round(),
           pages,
           round.round() == 1 && landed.knownPages() > 0
               ? ", %d of them here from an earlier time".formatted(landed.knownPages())
+              : "",
+          round.round() == 1 && landed.foundPages() > 0
+              ? ", the content of %d found here".formatted(landed.foundPages())
               : "",
           Math.round(nanos / 1e5) / 10.0);
     } else {
