@@ -171,21 +171,6 @@ class ContentReceptionTest {
   }
 
   @Test
-  void whatIsNotSharedIsNotFound() throws Exception {
-    bench.sharing = Sharing.NONE;
-    bench.start();
-    ScriptedSource first = begin("alpha");
-    assertThat(ask(first, 1, 0, page('a'))).containsExactly(WANTED);
-    send(first, 1, 0, 'a');
-    endRound(first, 1, 1);
-    ScriptedSource second = begin("beta");
-    assertThat(ask(second, 1, 0, page('a'))).containsExactly(WANTED);
-    end(first);
-    end(second);
-    bench.assertNothingLeft();
-  }
-
-  @Test
   void whatAFileHoldsThatTheTargetNamesIsFoundUnlessItHasChanged() throws Exception {
     byte[] content = new byte[3 * 4096 + 100];
     new Random(1).nextBytes(content);
@@ -228,25 +213,6 @@ class ContentReceptionTest {
     assertThat(ask(source, 1, 0, page('a'))).containsExactly(WANTED);
     source.data.getFirst().send(new RoundEnd(1, 1));
     assertThat(source.expectAbort().reason()).isEqualTo(AbortReason.PROTOCOL_VIOLATION);
-    source.close();
-    bench.assertNothingLeft();
-  }
-
-  /** Answers pile up here, so that they do not pile up there. */
-  @Test
-  void aSourceThatDoesNotReadTheAnswersIsRefused() throws Exception {
-    bench.start();
-    ScriptedSource source = begin("alpha");
-    Random random = new Random(1);
-    byte[] digests = new byte[240 * 32];
-    try {
-      while (true) {
-        random.nextBytes(digests);
-        source.data.getFirst().sendFrame(ScriptedSource.referencesTo(1, 0, digests));
-      }
-    } catch (IOException refused) {
-      assertThat(source.expectAbort().reason()).isEqualTo(AbortReason.PROTOCOL_VIOLATION);
-    }
     source.close();
     bench.assertNothingLeft();
   }

@@ -259,12 +259,7 @@ final class ScriptedSource implements AutoCloseable {
     }
     byte[] data = new byte[digests.readableBytes()];
     digests.readBytes(data);
-    return referencesTo(round, first, data);
-  }
-
-  /** The same to content of which there is nothing but the digest, 32 bytes each. */
-  static ByteBuf referencesTo(int round, long first, byte[] digests) {
-    return run(round, 0, first, digests.length / ContentHash.BYTES, 7, digests);
+    return run(round, 0, first, pages.length, 7, data);
   }
 
   /** What the target says of the last batch of references. */

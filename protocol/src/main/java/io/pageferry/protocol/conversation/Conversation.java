@@ -362,12 +362,12 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
 
   /** A ROUND_END on a data channel or the fault channel. */
   final synchronized void roundEnd(int channel, RoundEnd end) throws ProtocolException {
-    requireInRound("ROUND_END", channel, end.round(), false);
     if (unanswered.containsKey(channel)) {
       throw ProtocolException.violation(
           "round %d ends on %s before all its references are answered"
               .formatted(end.round(), name(channel)));
     }
+    requireInRound("ROUND_END", channel, end.round(), false);
     if (end.pages() > Long.MAX_VALUE - roundPages) {
       throw ProtocolException.violation("round " + end.round() + " has too many pages");
     }
@@ -377,7 +377,6 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
 
   /** A PAGES frame of references, to so many pages, on a data channel. */
   final synchronized void references(int channel, int ofRound, int count) throws ProtocolException {
-    requireInRound("a reference", channel, ofRound, false);
     Deque<Integer> before = unanswered.get(channel);
     if (postcopyRound
         || !capabilities.has(Capabilities.REFERENCE)
@@ -386,17 +385,18 @@ abstract sealed class Conversation permits SourceConversation, TargetConversatio
           "references of round %d on %s are not allowed in phase %s, with %d batches unanswered"
               .formatted(ofRound, name(channel), phase, before == null ? 0 : before.size()));
     }
+    requireInRound("a reference", channel, ofRound, false);
     unanswered.computeIfAbsent(channel, key -> new ArrayDeque<>()).add(count);
   }
 
   /** The answer to the oldest of them that has none. */
   final synchronized void found(int channel, Found found) throws ProtocolException {
-    requireInRound("FOUND", channel, found.round(), false);
     Deque<Integer> asked = unanswered.get(channel);
     if (asked == null || asked.getFirst() != found.pages()) {
       throw ProtocolException.violation(
           "%s on %s answers nothing that was asked".formatted(found, name(channel)));
     }
+    requireInRound("FOUND", channel, found.round(), false);
     asked.removeFirst();
     if (asked.isEmpty()) {
       unanswered.remove(channel);

@@ -407,7 +407,11 @@ class ConversationModelTest {
                 && (!asked || begun > 0);
         case MISSING_LAST ->
             prefix(event) && granted && !overtaken && extra == 0 && (!asked || begun > 0);
-        case RECALL -> !asked && (history.endsWith("K") || history.endsWith("Kr"));
+        case RECALL ->
+            !asked
+                && (history.endsWith("K")
+                    || history.endsWith("Kr")
+                    || (target && history.endsWith("Krl")));
         case RECALLED, RECALLED_LAST ->
             asked
                 && !toldAll

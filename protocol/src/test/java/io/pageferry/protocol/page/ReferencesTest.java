@@ -268,8 +268,7 @@ class ReferencesTest {
         PageRuns runs = PageRuns.of(0, 0, 3);
         PageTally tally = new PageTally();
         ReferredPages referred = new ReferredPages();
-        ByteBuf asked =
-            Objects.requireNonNull(encoder.refer(1, runs, snapshot, referred, tally));
+        ByteBuf asked = Objects.requireNonNull(encoder.refer(1, runs, snapshot, referred, tally));
         asked.release();
         byte[] findings = {Found.WANTED, Found.WANTED, Found.WANTED};
         findings[found] = Found.HELD;
