@@ -194,7 +194,9 @@ final class MigrationTest {
                 + pages.path("raw").asLong()
                 + pages.path("lz4").asLong()
                 + pages.path("zstd").asLong()
-                + pages.path("delta").asLong());
+                + pages.path("delta").asLong()
+                + pages.path("known").asLong()
+                + pages.path("deduplicated").asLong());
     assertThat(pages.path("sent").asLong() - pages.path("resent").asLong())
         .isEqualTo(pages.path("total").asLong());
     long inRounds = 0;
