@@ -27,6 +27,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * A program that is steered by commands alone: it moves in each mode with its device state, it
@@ -271,6 +272,32 @@ final class CommandControlTest {
     guest.awaitExit(Journey.LIMIT);
     paused.release();
     exits(FAILED, departure, "the guest ended during the migration", "process is gone");
+  }
+
+  /** It may have run there for a moment: only its user can want the copy here to run on. */
+  @ParameterizedTest
+  @ValueSource(strings = {"precopy", "postcopy"})
+  void isKeptWhereItEndsAsItIsToldToRun(String mode) throws Exception {
+    RunningProcess guest = here.start(hosts.workplace());
+    Map<String, String> receiving = there.commands();
+    // Gone is what its parent, the agent, has heard the end of.
+    receiving.put(
+        "resume",
+        CommandGuest.shell(
+            "guest=$(pgrep -f '[r]un %s'); kill -9 $guest; while kill -0 $guest; do :; done; exit 1"
+                .formatted(there.socket())));
+    expect(receiving);
+    Departure departure = migrate(source, here.commands(), new String[0], "--mode", mode);
+    exits(RECOVERABLE, departure, "stays paused", "source recover", "--force");
+    assertThat(here.isRunning()).isFalse();
+    run(
+        source.command(
+            List.of("recover", "--force", "--state", source.state().toString()),
+            Terminal.DETACHED));
+    // The image of a guest that was whole there is its user's.
+    Files.deleteIfExists(there.image());
+    assertStayed(guest);
+    here.tell("quit");
   }
 
   @Test

@@ -219,6 +219,21 @@ final class InterruptionTest {
     journey.guest().quit();
   }
 
+  /** It never ran there and the target can tell, so it is the source's again. */
+  @ParameterizedTest
+  @ValueSource(strings = {"precopy", "postcopy"})
+  void theGuestEndsOnTheTargetBeforeItRunsThere(String mode, Hosts hosts) throws Exception {
+    Hold takenOver = Hold.at("taken-over", hosts);
+    TargetHost target = target(hosts, takenOver.surroundings());
+    Journey journey = begin(hosts, hosts.source(), target, guest(hosts), "--mode", mode);
+    takenOver.awaitReached(target.agent());
+    journey.killThere();
+    takenOver.release();
+    journey.assertStayed(FAILED, "the target gave the guest back", "runs on here");
+    assertThat(target.agent().transcript().text()).contains("never ran on the target");
+    target.agent().close();
+  }
+
   @ParameterizedTest
   @CsvSource({
     "precopy,  taken-over",

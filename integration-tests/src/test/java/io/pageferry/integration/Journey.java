@@ -237,6 +237,15 @@ final class Journey {
         .until(() -> running.ticks().path("ticks").asLong() > before);
   }
 
+  /** Kills the guest's process on the target; returns when the agent there can know it. */
+  void killThere() throws IOException {
+    String image = guest.spec().images(target.imageFolder()).getFirst().toString();
+    List<ProcessTable.Entry> found = ProcessTable.mentioning(image);
+    assertThat(found).describedAs(story()).hasSize(1);
+    ProcessTable.kill(found.getFirst());
+    await("its end").atMost(LIMIT).until(() -> !ProcessTable.exists(found.getFirst()));
+  }
+
   /** How many userfaultfd the guest's process has. */
   int trackers() {
     return ProcessTable.descriptors(guest.process().pid(), "userfaultfd");

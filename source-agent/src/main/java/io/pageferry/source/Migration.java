@@ -699,13 +699,15 @@ final class Migration {
     }
     if (settled.get() == LedgerState.HANDED_OVER) {
       // The copy here may be the only one left, and is not ended by a program.
+      String recover = RecoverCommand.of(id, settings.stateDirectory());
       throw new CommandFailure(
           ExitCode.RECOVERABLE,
           "%s; guest %s belongs to the target, which took it over and has not started it: run"
                   .formatted(failure.getMessage(), guest.name())
               + " 'pageferry target sweep' there, then '%s' here; the copy here was kept and stays"
-                  .formatted(RecoverCommand.of(id, settings.stateDirectory()))
-              + " paused",
+                  .formatted(recover)
+              + " paused, and '%s --force' lets it run on if the guest's process there has ended"
+                  .formatted(recover),
           failure);
     }
     STORY.info("The target's ledger says that it took the guest over.");

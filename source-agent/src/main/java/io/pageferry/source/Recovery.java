@@ -156,8 +156,9 @@ final class Recovery {
         case SERVING -> serve(connector, target);
         case HANDED_OVER ->
             throw open(
-                "%s took the guest over and has not started it: run 'pageferry target sweep' there"
-                    .formatted(peer()),
+                "%s took the guest over and has not started it: run 'pageferry target sweep' there,"
+                        .formatted(peer())
+                    + " or add --force here if its process there has ended",
                 null);
         default -> release();
       };

@@ -125,7 +125,8 @@ final class Resumption {
     link.send(new OwnershipQuery(remains.ledger().migration()));
     OwnershipState state = link.await(Ownership.class, TargetLink.ANSWER).state();
     return switch (state) {
-      case FETCHING -> Optional.of(serve(link, remains, manner, served));
+      // Of one that is not known to have run there, RESUME says whether it still waits or ended.
+      case FETCHING, TAKEN_OVER -> Optional.of(serve(link, remains, manner, served));
       case RUNNING -> {
         remains.ledger().record(LedgerState.COMPLETED);
         link.send(new Goodbye());

@@ -227,8 +227,16 @@ class ResumptionTest {
   }
 
   @Test
-  void whileNothingCanBeServedTheAttemptsMayBeCalledOff() throws Exception {
+  void aGuestThatIsNotKnownToHaveRunIsAskedForAndEndedAsWell() {
     target.ownership = OwnershipState.TAKEN_OVER;
+    target.refusal = AbortReason.GUEST_ENDED;
+    assertThatThrownBy(() -> resume(PushMode.PREPAGING, 0, LIMIT))
+        .isInstanceOf(GuestEndedThereException.class);
+  }
+
+  @Test
+  void whileNothingCanBeServedTheAttemptsMayBeCalledOff() throws Exception {
+    target.ownership = OwnershipState.UNKNOWN;
     Thread impatient =
         Thread.ofPlatform()
             .start(

@@ -257,7 +257,9 @@ class OwnershipTest {
       await().atMost(TargetBench.PATIENCE).until(() -> !Files.exists(bench.qmp("alpha")));
       List<Sweep.Finding> findings = new Sweep(bench.state).run();
       assertThat(findings).singleElement().matches(finding -> !finding.settled());
-      assertThat(findings.getFirst().sentence()).contains("alpha", "belongs to this host");
+      assertThat(findings.getFirst().sentence())
+          .contains(
+              "alpha", "belongs to this host", "source recover " + source.migration + " --force");
     }
   }
 

@@ -10,8 +10,8 @@ package io.pageferry.agent.ledger;
  *             +-----------+-----------+-> FAILED <-- RECLAIMED
  *
  * target:  RECEIVING -> PREPARED -> TAKEN_OVER -> COMPLETED
- *              |            |
- *              +------------+-> ABANDONED
+ *              |            |           |
+ *              +------------+-----------+-> ABANDONED
  * </pre>
  */
 public enum LedgerState {
@@ -42,7 +42,7 @@ public enum LedgerState {
   PREPARED,
   /** Target: the guest is this side's, and may run. */
   TAKEN_OVER,
-  /** Target, final: this side will never start the guest. */
+  /** Target, final: this side has never started the guest and never will. */
   ABANDONED,
 
   /**
@@ -77,7 +77,8 @@ public enum LedgerState {
     return switch (this) {
       case RECEIVING -> next == PREPARED || next == ABANDONED;
       case PREPARED -> next == TAKEN_OVER || next == ABANDONED;
-      case TAKEN_OVER -> next == COMPLETED;
+      // Given back: its process ended before anybody told it to run.
+      case TAKEN_OVER -> next == COMPLETED || next == ABANDONED;
       case ABANDONED,
           COMPLETED,
           PLANNED,

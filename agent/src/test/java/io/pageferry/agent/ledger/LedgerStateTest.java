@@ -78,6 +78,14 @@ class LedgerStateTest {
   }
 
   @Test
+  void aGuestThatWasTakenOverIsGivenBackOrStays() {
+    for (LedgerState next : LedgerState.values()) {
+      assertThat(LedgerState.TAKEN_OVER.mayBecome(next, LedgerSide.TARGET))
+          .isEqualTo(next == LedgerState.COMPLETED || next == LedgerState.ABANDONED);
+    }
+  }
+
+  @Test
   void aTargetThatAbandonedNeverTakesOver() {
     for (LedgerState next : LedgerState.values()) {
       assertThat(LedgerState.ABANDONED.mayBecome(next, LedgerSide.TARGET)).isFalse();

@@ -11,7 +11,8 @@ import java.util.function.Consumer;
  * #close}, which any thread may call; the latter makes a waiting call fail.
  *
  * <p>A {@link GuestControlException} of {@link #pause} or {@link #resume} leaves open whether the
- * guest obeyed: ask for {@link #status} before deciding anything.
+ * guest obeyed: ask for {@link #status} before deciding anything. Only a {@link
+ * GuestNotToldException} says that it did not, because it never heard of it.
  */
 public interface GuestControl extends AutoCloseable {
   /** The largest device state that is saved or loaded: 32 MiB. */

@@ -41,7 +41,7 @@ public final class QmpClient implements AutoCloseable {
   private final SocketChannel channel;
   private final CompletableFuture<JsonNode> greeting = new CompletableFuture<>();
   private final Map<Long, CompletableFuture<ObjectNode>> pending = new ConcurrentHashMap<>();
-  private final LinkedBlockingQueue<byte[]> outbound = new LinkedBlockingQueue<>();
+  private final LinkedBlockingQueue<Order> outbound = new LinkedBlockingQueue<>();
   private final AtomicLong nextId = new AtomicLong(1);
   private final Thread reader;
   private final Thread writer;
@@ -51,6 +51,18 @@ public final class QmpClient implements AutoCloseable {
 
   private final Deque<QmpEvent> events = new ArrayDeque<>();
   private @Nullable GuestControlException failure;
+
+  /** A line on its way out, known by itself and not by its bytes. */
+  private static final class Order {
+    final byte[] line;
+
+    /** Whether the connection has taken any of it. */
+    final CompletableFuture<Boolean> taken = new CompletableFuture<>();
+
+    Order(byte[] line) {
+      this.line = line;
+    }
+  }
 
   private QmpClient(Path socket) throws IOException {
     this.socket = socket;
@@ -108,6 +120,7 @@ public final class QmpClient implements AutoCloseable {
    *
    * @return the answer's {@code return}
    * @throws QmpErrorException when the guest answers with an error
+   * @throws GuestNotToldException when the connection is lost and the command never went out
    * @throws GuestControlException when it does not answer in time or the connection is lost;
    *     whether it carried the command out is unknown then
    */
@@ -125,10 +138,11 @@ public final class QmpClient implements AutoCloseable {
     try {
       GuestControlException lost = failure();
       if (lost != null) {
-        throw again(lost);
+        throw new GuestNotToldException(sentence(lost), lost);
       }
-      outbound.add(QmpJson.line(request));
-      ObjectNode reply = await(answer, command, timeout);
+      Order order = new Order(QmpJson.line(request));
+      outbound.add(order);
+      ObjectNode reply = answered(answer, order, command, timeout);
       JsonNode error = reply.get("error");
       if (error != null) {
         throw new QmpErrorException(
@@ -138,6 +152,25 @@ public final class QmpClient implements AutoCloseable {
     } finally {
       pending.remove(id);
     }
+  }
+
+  private ObjectNode answered(
+      CompletableFuture<ObjectNode> answer, Order order, String command, Duration timeout)
+      throws GuestControlException {
+    try {
+      return await(answer, command, timeout);
+    } catch (GuestControlException e) {
+      // What is still in the queue then will never leave it.
+      if (outbound.remove(order) || (!isOpen() && !wentOut(order))) {
+        throw new GuestNotToldException(sentence(e), e);
+      }
+      throw e;
+    }
+  }
+
+  /** The writer knows at once: what it writes to is closed. */
+  private static boolean wentOut(Order order) {
+    return order.taken.completeOnTimeout(true, 1, TimeUnit.SECONDS).join();
   }
 
   /**
@@ -210,9 +243,12 @@ public final class QmpClient implements AutoCloseable {
 
   /** A new exception for the caller's own stack, with the first one's sentence. */
   private static GuestControlException again(GuestControlException first) {
+    return new GuestControlException(sentence(first), first);
+  }
+
+  private static String sentence(GuestControlException first) {
     String message = first.getMessage();
-    return new GuestControlException(
-        message == null ? "the QMP connection is lost" : message, first);
+    return message == null ? "the QMP connection is lost" : message;
   }
 
   private <T> T await(CompletableFuture<T> answer, String command, Duration timeout)
@@ -305,10 +341,7 @@ public final class QmpClient implements AutoCloseable {
   private void write() {
     try {
       while (true) {
-        ByteBuffer bytes = ByteBuffer.wrap(outbound.take());
-        while (bytes.hasRemaining()) {
-          channel.write(bytes);
-        }
+        write(outbound.take());
       }
     } catch (IOException e) {
       fail(
@@ -316,6 +349,17 @@ public final class QmpClient implements AutoCloseable {
               "the QMP connection to " + socket + " broke: " + e.getMessage(), e));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt(); // close() ends this thread that way
+    }
+  }
+
+  private void write(Order order) throws IOException {
+    ByteBuffer bytes = ByteBuffer.wrap(order.line);
+    try {
+      while (bytes.hasRemaining()) {
+        channel.write(bytes);
+      }
+    } finally {
+      order.taken.complete(bytes.position() > 0);
     }
   }
 

@@ -98,6 +98,25 @@ final class QmpClientTest {
     }
   }
 
+  /** Whoever gave the order has to know whether it may have been carried out. */
+  @Test
+  void aGuestThatIsGoneWasNotToldWhatWasSaidAfterwards() throws Exception {
+    try (ScriptedGuest guest =
+            new ScriptedGuest(
+                socket(),
+                g -> {
+                  g.greet();
+                  g.hear("stop");
+                });
+        QmpClient client = QmpClient.connect(socket(), LONG)) {
+      assertThat(guest).isNotNull();
+      assertThatThrownBy(() -> client.execute("stop", QmpJson.object(), LONG))
+          .isExactlyInstanceOf(GuestControlException.class);
+      assertThatThrownBy(() -> client.execute("cont", QmpJson.object(), LONG))
+          .isInstanceOf(GuestNotToldException.class);
+    }
+  }
+
   @Test
   void aGuestThatDoesNotAnswerIsWaitedForNoLongerThanSaid() throws Exception {
     try (ScriptedGuest guest =

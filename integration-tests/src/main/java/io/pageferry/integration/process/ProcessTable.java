@@ -47,6 +47,19 @@ public final class ProcessTable {
     return found;
   }
 
+  /** Ends a process without asking it. */
+  public static void kill(Entry process) {
+    ProcessHandle.of(process.pid()).ifPresent(ProcessHandle::destroyForcibly);
+  }
+
+  /**
+   * Whether the kernel still has it. One that was killed has no command line long before its last
+   * socket is closed, and is known as long as its parent has not heard of its end.
+   */
+  public static boolean exists(Entry process) {
+    return Files.exists(PROC.resolve(Long.toString(process.pid())));
+  }
+
   private static Optional<String> commandOf(Path entry) {
     try {
       String command = Files.readString(entry.resolve("cmdline"), StandardCharsets.ISO_8859_1);

@@ -731,6 +731,16 @@ public final class IncomingGuest {
     }
   }
 
+  /** Whether the guest's process has ended, as far as that is known. Does not block. */
+  public boolean hasEnded() {
+    return launch != null ? !launch.isAlive() : control != null && control.gone();
+  }
+
+  /** Whether it has ended, or does so in that time where the process is known. */
+  public boolean endsWithin(Duration limit) {
+    return launch != null ? launch.endsWithin(limit) : hasEnded();
+  }
+
   /** The guest's process, if it was launched here. */
   public Optional<GuestLaunch> launched() {
     return Optional.ofNullable(launch);

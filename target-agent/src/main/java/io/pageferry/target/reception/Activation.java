@@ -2,6 +2,7 @@ package io.pageferry.target.reception;
 
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.guest.control.GuestNotToldException;
 import io.pageferry.guest.control.GuestTicks;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.target.MigrationAborted;
@@ -23,6 +24,7 @@ final class Activation {
   private final GuestControl control;
   private long loadMicros;
   private long startMicros;
+  private boolean mayRun;
 
   Activation(GuestControl control) {
     this.control = control;
@@ -62,15 +64,31 @@ final class Activation {
   void start() throws GuestControlException {
     long began = System.nanoTime();
     try {
-      control.resume();
+      resume();
     } catch (GuestControlException e) {
       // A lost reply says nothing about the guest: what it does now counts.
       LOG.warn("starting the guest: {}", e.getMessage());
       if (!control.status().running()) {
-        control.resume();
+        resume();
       }
     }
     startMicros = micros(began);
+  }
+
+  private void resume() throws GuestControlException {
+    boolean before = mayRun;
+    mayRun = true;
+    try {
+      control.resume();
+    } catch (GuestNotToldException e) {
+      mayRun = before;
+      throw e;
+    }
+  }
+
+  /** Whether the guest may have run: it was told to, or nobody knows whether that reached it. */
+  boolean mayRun() {
+    return mayRun;
   }
 
   /** Tells the network where the guest is. */

@@ -18,6 +18,7 @@ import io.pageferry.protocol.message.Switch;
 import io.pageferry.protocol.page.Digest;
 import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.target.MigrationAborted;
+import io.pageferry.target.incoming.GuestLaunch;
 import io.pageferry.target.incoming.IncomingGuest;
 import java.io.IOException;
 import java.time.Duration;
@@ -39,8 +40,11 @@ final class Handover {
   /** How long a stopping agent waits for a COMMIT that may be on its way. */
   private static final Duration COMMIT_IN_FLIGHT = Duration.ofSeconds(2);
 
-  /** How long a guest that lost its control over its state may take to end. */
+  /** How long a guest that lost its control over an order may take to end. */
   private static final Duration ENDING = Duration.ofMillis(500);
+
+  /** How long a process may take to end that cannot be told anything any more. */
+  private static final Duration VANISHING = Duration.ofSeconds(5);
 
   private static final Duration GOODBYE = Duration.ofSeconds(10);
 
@@ -321,20 +325,31 @@ final class Handover {
   }
 
   /**
-   * From here on the guest is this host's: on disk first, then it runs, then the source is told.
+   * From here on the guest is this host's: on disk first, then it runs, then the source is told. A
+   * guest that has ended is not taken over, and one that ends before it was told to run is given
+   * back: nobody else can know that the copy on the source is the guest.
    *
    * @param written run as soon as it is on disk
    * @return what loading and starting cost, in microseconds
    */
   long takeOver(Runnable written) throws MigrationAborted, InterruptedException {
     progress.phase("taking over");
+    if (guest.hasEnded()) {
+      throw neverRan(null);
+    }
     record(LedgerState.TAKEN_OVER, null);
     long writtenAt = System.nanoTime();
     written.run();
     HoldPoint.reached("taken-over");
+    if (guest.hasEnded()) {
+      throw givenBack(null);
+    }
     try {
       activation.start();
     } catch (GuestControlException e) {
+      if (guest.endsWithin(activation.mayRun() ? ENDING : VANISHING)) {
+        throw activation.mayRun() ? mayHaveRun(e) : givenBack(e);
+      }
       throw new MigrationAborted(
           AbortReason.GUEST_CONTROL_FAILED,
           "the guest belongs to the target now and stands paused there, because it did not start: "
@@ -361,6 +376,30 @@ final class Handover {
         takeOverMicros / 1000.0,
         downtimeMicros > 0 ? "; it stood still for " + downtimeMicros / 1000.0 + " ms" : "");
     return activation.loadMicros() + takeOverMicros;
+  }
+
+  private MigrationAborted givenBack(@Nullable GuestControlException cause)
+      throws MigrationAborted {
+    record(LedgerState.ABANDONED, null);
+    return neverRan(cause);
+  }
+
+  private MigrationAborted neverRan(@Nullable GuestControlException cause) {
+    return new MigrationAborted(
+        AbortReason.GUEST_ENDED,
+        "the guest never ran on the target: its process there ended" + lastWords(),
+        cause);
+  }
+
+  private MigrationAborted mayHaveRun(GuestControlException cause) {
+    return new MigrationAborted(
+        AbortReason.GUEST_ENDED,
+        "the guest's process on the target ended as it was told to run" + lastWords(),
+        cause);
+  }
+
+  private String lastWords() {
+    return guest.launched().map(GuestLaunch::lastWords).orElse("");
   }
 
   /**

@@ -258,7 +258,6 @@ public final class Reception extends Arrival {
     MissingMemory rest = Objects.requireNonNull(missing);
     last.prepareToFetch(switched, offer.dataChannels(), rest, link.openedChannels(), deviceState);
     last.awaitCommit();
-    allowResume();
     boolean started = false;
     boolean linked = !last.pagesCutOff();
     try {
@@ -269,10 +268,15 @@ public final class Reception extends Arrival {
       if (held.ledger().current() != LedgerState.TAKEN_OVER) {
         throw e;
       }
+      if (e.reason() == AbortReason.GUEST_ENDED) {
+        return buried(held, rest, e);
+      }
       // It is this host's guest, and the source has what it needs: it is started when it can be.
       story.warn("{}", e.sentence());
       linked = false;
     }
+    // Not before: until it was to start, it may have to be given back.
+    allowResume();
     if (!linked) {
       link.letGo();
     }
@@ -293,12 +297,24 @@ public final class Reception extends Arrival {
             story);
     Fetching.Outcome outcome = fetching.run(linked ? link : null, started, this::open);
     if (outcome == Fetching.Outcome.GUEST_ENDED) {
-      rest.close();
-      held.bury(fetching.lastWords());
-      guest = null;
+      bury(held, rest, fetching.lastWords());
     }
     unserved = outcome == Fetching.Outcome.UNSERVED;
     return outcome.word();
+  }
+
+  /** A guest that may have run here for a moment: the source hears no more than that. */
+  private String buried(IncomingGuest held, MissingMemory rest, MigrationAborted why) {
+    story.warn("migration {} of guest '{}': {}", offer.migration(), offer.guest(), why.sentence());
+    bury(held, rest, why.sentence());
+    tell(why, true);
+    return Fetching.Outcome.GUEST_ENDED.word();
+  }
+
+  private void bury(IncomingGuest held, MissingMemory rest, String lastWords) {
+    rest.close();
+    held.bury(lastWords);
+    guest = null;
   }
 
   private static ImageLayout layout(Offer offer) {
@@ -328,7 +344,7 @@ public final class Reception extends Arrival {
       tell(why, tellSource);
       return;
     }
-    boolean renounced = held.renounce();
+    boolean renounced = state == LedgerState.ABANDONED || held.renounce();
     if (renounced) {
       settled.complete(OwnershipState.ABANDONED);
     } else if (handover != null && handover.committed()) {

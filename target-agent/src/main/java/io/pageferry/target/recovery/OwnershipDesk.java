@@ -12,6 +12,7 @@ import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.Receptions;
 import io.pageferry.target.incoming.IncomingGuest;
 import io.pageferry.target.reception.Arrival;
+import io.pageferry.target.reception.Reception;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -42,9 +43,11 @@ public final class OwnershipDesk {
   /** What the ledger says. */
   public OwnershipState query(UUID migration, PeerIdentity peer) throws MigrationAborted {
     try {
+      // Before the ledger: one that is no more by then has written there how it ended.
+      Optional<Arrival> arrival = receptions.find(migration);
       LedgerEntry entry = OwnershipLedger.read(stateDirectory, LedgerSide.TARGET, migration);
       authorise(entry.fields().peer(), peer);
-      return state(entry);
+      return state(entry, arrival);
     } catch (LedgerException e) {
       return unknown(e);
     }
@@ -131,6 +134,7 @@ public final class OwnershipDesk {
    *     reason why not
    */
   public void authoriseResume(UUID migration, PeerIdentity peer) throws MigrationAborted {
+    Optional<Arrival> arrival = receptions.find(migration);
     LedgerEntry entry;
     try {
       entry = OwnershipLedger.read(stateDirectory, LedgerSide.TARGET, migration);
@@ -144,35 +148,42 @@ public final class OwnershipDesk {
     if (ended != null) {
       throw new MigrationAborted(AbortReason.GUEST_ENDED, ended);
     }
-    if (!awaitsPages(entry)) {
+    if (!awaitsPages(entry, arrival)) {
       throw new MigrationAborted(
           AbortReason.PROTOCOL_VIOLATION, "nothing is missing of this guest on the target");
     }
   }
 
-  /** What is missing may be here by now, and the source still welcome to compare. */
-  private boolean awaitsPages(LedgerEntry entry) {
-    return Unfinished.is(entry.state(), entry.fields())
-        || (entry.state() == LedgerState.TAKEN_OVER
-            && receptions.find(entry.migration()).filter(Arrival::resumable).isPresent());
+  /**
+   * Whether the source may bring what is missing; that may be here by now, and the source still
+   * welcome to compare. Not while a guest is being taken over: it may yet be given back.
+   */
+  private static boolean awaitsPages(LedgerEntry entry, Optional<Arrival> arrival) {
+    boolean resumable = arrival.filter(Arrival::resumable).isPresent();
+    boolean takingOver = !resumable && arrival.filter(Reception.class::isInstance).isPresent();
+    return resumable
+        ? entry.state() == LedgerState.TAKEN_OVER
+        : !takingOver && Unfinished.is(entry.state(), entry.fields());
   }
 
-  private OwnershipState state(LedgerEntry entry) {
+  private static OwnershipState state(LedgerEntry entry, Optional<Arrival> arrival) {
     return switch (entry.state()) {
       case RECEIVING -> OwnershipState.RECEIVING;
       case PREPARED -> OwnershipState.PREPARED;
       case TAKEN_OVER ->
-          awaitsPages(entry)
+          awaitsPages(entry, arrival)
               ? OwnershipState.FETCHING
               : entry.fields().isSet(IncomingGuest.STARTED)
                   ? OwnershipState.RUNNING
                   : OwnershipState.TAKEN_OVER;
       // A guest that ended too early has fetched nothing more: RESUME is answered with how it
-      // ended.
+      // ended. Whether one that nobody saw start has run there, nobody can say.
       case COMPLETED ->
-          entry.fields().more().containsKey(IncomingGuest.ENDED)
-              ? OwnershipState.FETCHING
-              : OwnershipState.RUNNING;
+          !entry.fields().more().containsKey(IncomingGuest.ENDED)
+              ? OwnershipState.RUNNING
+              : entry.fields().isSet(IncomingGuest.STARTED)
+                  ? OwnershipState.FETCHING
+                  : OwnershipState.TAKEN_OVER;
       case ABANDONED -> OwnershipState.ABANDONED;
       case PLANNED, STREAMING, PAUSED, HANDED_OVER, SERVING, RECLAIMED, FAILED ->
           throw new IllegalStateException("a target's ledger in state " + entry.state());

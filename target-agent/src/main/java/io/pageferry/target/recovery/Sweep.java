@@ -163,7 +163,9 @@ public final class Sweep {
           guest
               + " belongs to this host and does not run: "
               + e.getMessage()
-              + "; if its process has ended, its memory is lost",
+              + "; if its process has ended, 'pageferry source recover "
+              + ledger.migration()
+              + " --force' where it came from lets the copy there run on",
           false);
     }
   }
