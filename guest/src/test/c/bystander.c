@@ -1,9 +1,9 @@
 // A process that knows nothing of being attached to, and notices if anything was done to it.
 //
-//   bystander FILE BYTES [filter] ROLE...
+//   bystander FILE BYTES [filter] [shy] ROLE...
 //
-// maps FILE shared and starts one thread for each role: spin, sleep, futex, poll, read. Its first
-// thread takes commands from the standard input, one a line, and answers each with one line.
+// maps FILE shared and starts one thread for each role: spin, sleep, futex, poll, read, vfork. Its
+// first thread takes commands from the standard input, one a line, and answers each with one line.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -151,6 +153,28 @@ static void *reading(void *unused) {
   return NULL;
 }
 
+static int feeding(void *unused) {
+  (void)unused;
+  char byte = 0;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  _exit(read(pipes[0], &byte, 1) == 1 ? 0 : 1);
+}
+
+// The kernel stops it for nobody until its child is done.
+static void *forking(void *unused) {
+  (void)unused;
+  static char stack[64 << 10] __attribute__((aligned(16)));
+  while (1) {
+    int status = 1;
+    int child = clone(feeding, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
+      fault("vfork broke off");
+    }
+    rounds++;
+  }
+  return NULL;
+}
+
 static void on_signal(int number) {
   (void)number;
   signals++;
@@ -162,6 +186,7 @@ static void start(const char *role, pthread_t *thread) {
                           : strcmp(role, "futex") == 0 ? futex
                           : strcmp(role, "poll") == 0  ? polling
                           : strcmp(role, "read") == 0  ? reading
+                          : strcmp(role, "vfork") == 0 ? forking
                                                        : NULL;
   if (body == NULL || pthread_create(thread, NULL, body, NULL) != 0) {
     fprintf(stderr, "bystander: no role %s\n", role);
@@ -198,6 +223,8 @@ int main(int count, char **arguments) {
   for (int i = 3; i < count; i++) {
     if (strcmp(arguments[i], "filter") == 0) {
       filter_calls();
+    } else if (strcmp(arguments[i], "shy") == 0) {
+      prctl(PR_SET_PTRACER, 0, 0, 0, 0);
     } else {
       start(arguments[i], &last);
     }

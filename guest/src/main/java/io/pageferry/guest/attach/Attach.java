@@ -319,6 +319,18 @@ public final class Attach {
     } catch (IOException e) {
       // No Yama here.
     }
+    return grants(scope, may, filtered, otherUser);
+  }
+
+  /**
+   * What to grant.
+   *
+   * @param scope what Yama says, 0 where there is none
+   * @param may whether this process may trace others
+   * @param filtered whether its system calls are filtered
+   * @param otherUser whether the process to be traced is another user's
+   */
+  static String grants(String scope, boolean may, boolean filtered, boolean otherUser) {
     if (scope.equals("3")) {
       return "the sysctl kernel.yama.ptrace_scope is 3, which holds until the host boots again";
     }

@@ -20,6 +20,7 @@ import io.pageferry.guest.linux.Userfaultfd;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,6 +32,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -299,28 +301,140 @@ class AttachTest {
     assumeThat(ProcessStatus.ofSelf().user()).as("only root has rights to give up").isZero();
   }
 
+  /** What an agent says that may not trace others. */
+  private String attachedWithoutTracing(Bystander guest) throws IOException {
+    List<String> command = new ArrayList<>(WITHOUT_TRACING);
+    command.addAll(
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "--enable-native-access=ALL-UNNAMED",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            System.getProperty("java.class.path"),
+            AttachMain.class.getName(),
+            Integer.toString(guest.pid()),
+            folder.toString(),
+            file.toString()));
+    Process agent =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    return new String(agent.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+  }
+
   @Test
   void anAgentWithoutTheRightIsToldWhatToGrant() throws Exception {
     requireRoot();
     try (Bystander guest = Bystander.start(program, file, "sleep")) {
-      List<String> command = new ArrayList<>(WITHOUT_TRACING);
-      command.addAll(
-          List.of(
-              Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-              "--enable-native-access=ALL-UNNAMED",
-              "-XX:TieredStopAtLevel=1",
-              "-cp",
-              System.getProperty("java.class.path"),
-              AttachMain.class.getName(),
-              Integer.toString(guest.pid()),
-              folder.toString(),
-              file.toString()));
-      Process agent =
-          new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-      assertThat(new String(agent.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+      assertThat(attachedWithoutTracing(guest))
           .startsWith("NOT_PERMITTED: not permitted to trace process " + guest.pid() + ": grant")
           .contains("CAP_SYS_PTRACE");
       assertThat(guest.state().faults()).isZero();
+    }
+  }
+
+  /** Its equal in rights, and no descendant: whether that suffices is Yama's to say. */
+  @Test
+  void whereYamaForbidsToTraceItsSettingIsNamed() throws Exception {
+    requireRoot();
+    Path yama = Path.of("/proc/sys/kernel/yama/ptrace_scope");
+    String scope = Files.exists(yama) ? Files.readString(yama).strip() : "0";
+    try (Bystander guest = Bystander.start(WITHOUT_TRACING, program, file, "shy", "sleep")) {
+      String said = attachedWithoutTracing(guest).lines().toList().getLast();
+      if (scope.equals("0")) {
+        assertThat(said).isEqualTo("attached");
+      } else {
+        assertThat(said).startsWith("NOT_PERMITTED").contains("kernel.yama.ptrace_scope");
+      }
+      assertThat(guest.state().faults()).isZero();
+      assertThat(Userfaultfd.heldBy(guest.pid())).isEmpty();
+    }
+  }
+
+  @Test
+  void whatToGrantDependsOnWhatForbidsIt() {
+    assertThat(Attach.grants("0", false, false, false)).contains("CAP_SYS_PTRACE, in a container");
+    for (String scope : List.of("1", "2")) {
+      assertThat(Attach.grants(scope, false, false, false))
+          .contains("CAP_SYS_PTRACE, or set the sysctl kernel.yama.ptrace_scope=0");
+    }
+    // No right helps there, and no other setting before the host boots again.
+    assertThat(Attach.grants("3", true, false, false))
+        .contains("kernel.yama.ptrace_scope is 3")
+        .doesNotContain("CAP_SYS_PTRACE");
+    assertThat(Attach.grants("1", true, true, false)).contains("seccomp profile");
+    assertThat(Attach.grants("0", false, false, true)).contains("as the guest's user");
+  }
+
+  /** No thread of it can be stopped, and it does not notice that this was tried. */
+  @Test
+  void aThreadThatHangsInTheKernelIsLeftThere() throws Exception {
+    try (Bystander guest = Bystander.start(program, file, "vfork");
+        GuestImage image = image()) {
+      await().atMost(LIMIT).until(() -> hangs(guest.pid()));
+      assertRefused(guest.pid(), image, Problem.NOT_STOPPED, "hangs in the kernel");
+      assertThat(ProcessStatus.of(guest.pid()).tracer()).isZero();
+      assertThat(guest.state().rounds()).isZero();
+      assertThat(guest.ask("feed")).isEqualTo("done");
+      await().atMost(LIMIT).until(() -> guest.state().rounds() > 0);
+      assertThat(guest.state().faults()).isZero();
+      assertThat(Userfaultfd.heldBy(guest.pid())).isEmpty();
+    }
+  }
+
+  private static boolean hangs(int pid) throws IOException {
+    try (Stream<Path> threads = Files.list(Path.of("/proc/" + pid + "/task"))) {
+      for (Path thread : threads.toList()) {
+        int number = Integer.parseInt(thread.getFileName().toString());
+        if (ProcessStatus.ofThread(pid, number).state() == 'D') {
+          return true;
+        }
+      }
+      return false;
+    }
+  }
+
+  @Test
+  void aProgramOf32BitsRunsOn() throws Exception {
+    if (CallRegisters.ofThisMachine() != CallRegisters.X86_64) {
+      return; // no such program runs there
+    }
+    Path narrow = folder.resolve("narrow");
+    Bystander.compile(
+        narrow,
+        "-m32",
+        "-O1",
+        "-Wall",
+        "-Werror",
+        "-ffreestanding",
+        "-fno-pie",
+        "-no-pie",
+        "-fno-stack-protector",
+        "-nostdlib",
+        "-static",
+        "src/test/c/narrow.c");
+    Process process;
+    try {
+      process = new ProcessBuilder(narrow.toString(), file.toString()).inheritIO().start();
+    } catch (IOException e) {
+      // A kernel that runs no such program has none to be attached to.
+      assertThat(e).hasMessageContaining("Exec format error");
+      return;
+    }
+    try (GuestImage image = image()) {
+      await().atMost(LIMIT).until(() -> counted() > 0);
+      assertRefused((int) process.pid(), image, Problem.OTHER_MACHINE, "not a 64-bit program");
+      int before = counted();
+      await().atMost(LIMIT).until(() -> counted() > before);
+      assertThat(process.isAlive()).isTrue();
+    } finally {
+      process.destroyForcibly().waitFor();
+    }
+  }
+
+  private int counted() throws IOException {
+    try (FileChannel channel = FileChannel.open(file)) {
+      ByteBuffer word = ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN);
+      channel.read(word);
+      return word.getInt(0);
     }
   }
 
