@@ -124,11 +124,15 @@ final class InterruptionTest {
   void sourceKilledWhileTheGuestRuns(Hosts hosts) throws Exception {
     Journey journey = begin(hosts, hosts.source(), lasting(hosts), guest(hosts), SLOWLY);
     awaitFirstRound(journey);
-    journey.departure().agent().signal(Signal.KILL);
+    RunningProcess killed = journey.departure().agent();
+    killed.signal(Signal.KILL);
     journey.awaitExit();
     journey.assertUnharmed();
     journey.settledOnTarget();
+    Path socket = hosts.source().state().resolve("run/source-%d.sock".formatted(killed.pid()));
+    assertThat(socket).exists();
     run(recover(hosts), 0);
+    assertThat(socket).doesNotExist();
     journey.guest().quit();
   }
 

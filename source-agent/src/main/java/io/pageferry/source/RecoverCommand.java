@@ -15,6 +15,7 @@ import io.pageferry.agent.ledger.LedgerListing;
 import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.agent.local.ControlSocket;
 import io.pageferry.guest.control.PrivateFolder;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -113,6 +114,7 @@ final class RecoverCommand implements Callable<ExitCode> {
       throw new ParameterException(spec.commandLine(), "--json needs the migration's ID");
     }
     PrivateFolder.sweep();
+    ControlSocket.sweep(state.directory());
     List<UUID> chosen = migration == null ? waiting() : List.of(migration);
     if (chosen.isEmpty() && !unattended) {
       System.out.println("No migration waits for recovery.");

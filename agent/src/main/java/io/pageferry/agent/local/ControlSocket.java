@@ -75,6 +75,15 @@ public final class ControlSocket implements AutoCloseable {
     return socket;
   }
 
+  /** Removes the sockets of agents that were killed. What cannot be removed stays. */
+  public static void sweep(Path stateDirectory) {
+    try {
+      RunFolder.removeStale(RunFolder.of(stateDirectory));
+    } catch (IOException e) {
+      LOG.debug("sockets of agents that are no more stay", e);
+    }
+  }
+
   public Path path() {
     return path;
   }

@@ -18,6 +18,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -149,6 +150,24 @@ class ControlSocketTest {
       assertThat(ControlClient.sockets(state, "target")).containsExactly(live, dead);
       open().close();
       assertThat(ControlClient.sockets(state, "target")).containsExactly(live);
+    }
+  }
+
+  @Test
+  void whoeverSettlesWhatAgentsLeftRemovesTheirSockets() throws Exception {
+    ControlSocket.sweep(state.resolve("none"));
+    Path dead = Files.createDirectories(state.resolve("run")).resolve("source-999999.sock");
+    ServerSocketChannel.open(StandardProtocolFamily.UNIX)
+        .bind(UnixDomainSocketAddress.of(dead))
+        .close();
+    try (ControlSocket live = open()) {
+      ServerSocketChannel.open(StandardProtocolFamily.UNIX)
+          .bind(UnixDomainSocketAddress.of(dead.resolveSibling("target-999998.sock")))
+          .close();
+      ControlSocket.sweep(state);
+      try (Stream<Path> left = Files.list(state.resolve("run"))) {
+        assertThat(left).containsExactly(live.path());
+      }
     }
   }
 

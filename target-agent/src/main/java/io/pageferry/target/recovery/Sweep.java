@@ -7,6 +7,7 @@ import io.pageferry.agent.ledger.LedgerListing;
 import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.agent.local.ControlSocket;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestPlace;
@@ -54,6 +55,7 @@ public final class Sweep {
   /** Goes over all ledgers; says nothing of those that need nothing. */
   public List<Finding> run() throws LedgerException {
     PrivateFolder.sweep();
+    ControlSocket.sweep(stateDirectory);
     List<Finding> findings = new ArrayList<>();
     LedgerListing listing = OwnershipLedger.list(stateDirectory, LedgerSide.TARGET);
     for (LedgerException unreadable : listing.unreadable()) {
