@@ -187,14 +187,14 @@ final class ServeCommand implements Callable<ExitCode> {
   private TargetSettings settings() throws CommandFailure {
     if (!Files.isDirectory(guests)) {
       throw new CommandFailure(
-          ExitCode.FAILED,
+          ExitCode.USAGE,
           guests
               + " is no folder: make it, and put the description of each guest that may come"
               + " here into it as NAME.yaml");
     }
     if (listen.isUnresolved()) {
       throw new CommandFailure(
-          ExitCode.FAILED, "the host " + listen.getHostString() + " to listen on is unknown");
+          ExitCode.USAGE, "the host " + listen.getHostString() + " to listen on is unknown");
     }
     return new TargetSettings(
         tls.serverSettings(listen, story),
@@ -214,7 +214,7 @@ final class ServeCommand implements Callable<ExitCode> {
     for (Path hint : hints) {
       if (!Files.isRegularFile(hint) || !Files.isReadable(hint)) {
         throw new CommandFailure(
-            ExitCode.FAILED,
+            ExitCode.USAGE,
             hint + " is no file that can be read: name a kernel, a disk or memory image as --hint");
       }
     }

@@ -74,7 +74,7 @@ class ServeCommandTest {
         "--listen",
         "0.0.0.0:0");
     assertEnds(
-        1,
+        2,
         "no-such-folder",
         "serve",
         "--plaintext",

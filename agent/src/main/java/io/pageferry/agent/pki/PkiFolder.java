@@ -30,6 +30,7 @@ final class PkiFolder {
 
   /** Certificates are no guest's business: what fails here changed nothing. */
   static CommandFailure failure(PkiException e) {
-    return new CommandFailure(ExitCode.REFUSED, String.valueOf(e.getMessage()), e);
+    return new CommandFailure(
+        e.isWrongInput() ? ExitCode.USAGE : ExitCode.REFUSED, String.valueOf(e.getMessage()), e);
   }
 }

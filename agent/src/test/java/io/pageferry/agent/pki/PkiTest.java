@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -83,7 +84,19 @@ class PkiTest {
     pki("init");
     assertThat(pki("init").exit()).isEqualTo(3);
     assertThat(pki("revoke", "nobody").exit()).isEqualTo(3);
-    assertThat(pki("issue", "../evil").exit()).isEqualTo(3);
+  }
+
+  @Test
+  void whatNobodyCouldDoIsASentenceAndTwo() {
+    assertThat(pki("init", "--ca-name", "a/b").exit()).isEqualTo(2);
+    pki("init");
     assertThat(pki("issue").exit()).isEqualTo(2);
+    assertThat(pki("issue", "../evil").exit()).isEqualTo(2);
+    for (String days : List.of("0", "-1", "1000000")) {
+      Outcome wrong = pki("issue", "alpha", "--days", days);
+      assertThat(wrong.exit()).isEqualTo(2);
+      assertThat(wrong.err()).startsWith("pageferry: ").contains("days, not " + days);
+    }
+    assertThat(pki("renew", "alpha", "--days", "0").exit()).isEqualTo(2);
   }
 }

@@ -88,7 +88,7 @@ public final class CertificateAuthority {
    */
   public static CertificateAuthority create(Path directory, String name) throws PkiException {
     if (!AUTHORITY_NAME.matcher(name).matches()) {
-      throw new PkiException("\"" + name + "\" cannot name an authority");
+      throw PkiException.ofWrongInput("\"" + name + "\" cannot name an authority");
     }
     AuthorityFiles.makeDirectory(directory);
     try (Lock _ = Lock.of(directory)) {
@@ -158,7 +158,7 @@ public final class CertificateAuthority {
   private AgentCertificate issueFromNow(String name, int days, boolean renewal)
       throws PkiException {
     if (days < 1 || days > MAX_AGENT_DAYS) {
-      throw new PkiException(
+      throw PkiException.ofWrongInput(
           "a certificate is valid for 1 to " + MAX_AGENT_DAYS + " days, not " + days);
     }
     Instant now = Instant.now();
@@ -168,7 +168,7 @@ public final class CertificateAuthority {
   AgentCertificate issue(String name, Instant notBefore, Instant notAfter, boolean renewal)
       throws PkiException {
     if (!AgentName.isLegal(name) || name.equals("ca")) {
-      throw new PkiException(
+      throw PkiException.ofWrongInput(
           "\"" + name + "\" cannot name an agent: 1 to 63 of a-z, 0-9 and '-', and not \"ca\"");
     }
     if (notAfter.isAfter(certificate.getNotAfter().toInstant())) {
