@@ -49,11 +49,11 @@ final class TargetLink implements AutoCloseable {
   /** An answer that needs nothing but a round trip and a little disk. */
   static final Duration ANSWER = Duration.ofSeconds(10);
 
-  /**
-   * The target reserves memory and starts a guest before it accepts, which takes minutes for a
-   * large one; a target that died meanwhile is noticed by its silence.
-   */
-  static final Duration PREFLIGHT = Duration.ofMinutes(15);
+  /** How long a target may take to begin, and to start its guest, whatever the guest's memory. */
+  private static final Duration PREFLIGHT = Duration.ofMinutes(5);
+
+  /** How much memory a target reserves in a second at the least. */
+  private static final long RESERVED_BYTES = 128L << 20;
 
   /** Landing is bounded by the keep-alive: a target that lands slowly still says so. */
   static final Duration LANDING = Duration.ofMinutes(10);
@@ -114,13 +114,23 @@ final class TargetLink implements AutoCloseable {
   /** Offers the guest; opens as many data channels as the target grants, and the fault channel. */
   Accepted offer(Offer offer, String agent) throws IOException, InterruptedException {
     send(offer);
-    Accepted accepted = await(Accepted.class, PREFLIGHT);
+    Accepted accepted = await(Accepted.class, preflight(offer.regions()));
     try {
       join(offer.migration(), accepted.joinTokens(), accepted.faultToken(), agent);
     } catch (IOException e) {
       throw explain(e);
     }
     return accepted;
+  }
+
+  /**
+   * The target reserves memory and starts a guest before it accepts, which takes minutes for a
+   * large one. One that died meanwhile is noticed by its silence; this is for one that lives and
+   * gets nowhere.
+   */
+  static Duration preflight(List<RegionOffer> memory) {
+    long bytes = memory.stream().mapToLong(RegionOffer::bytes).sum();
+    return PREFLIGHT.plusSeconds(bytes / RESERVED_BYTES);
   }
 
   /**
