@@ -21,12 +21,15 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -52,6 +55,10 @@ final class ContainerTest {
   private static final Duration DEMO = Duration.ofMinutes(9);
   private static final String LAUNCHER = "/opt/pageferry/pageferry";
   private static final int METRICS = 9420;
+
+  /** Where agents in several containers find what the others have written. */
+  private static final String STATE = "PAGEFERRY_STATE=/host/state";
+
   private static final int FAILED = 1;
   private static final int REFUSED = 3;
   private static final int RECOVERABLE = 5;
@@ -86,7 +93,12 @@ final class ContainerTest {
     source =
         container("source", image("source"))
             .withCommand("-c", "echo ready; exec sleep infinity")
-            .withCreateContainerCmdModifier(create -> create.withEntrypoint("bash"))
+            .withCreateContainerCmdModifier(
+                create -> {
+                  create.withEntrypoint("bash");
+                  // With an agent in a container of its own.
+                  create.getHostConfig().withIpcMode("shareable");
+                })
             .waitingFor(Wait.forLogMessage(".*ready.*", 1).withStartupTimeout(START));
     target =
         target("target", image("target"))
@@ -301,6 +313,24 @@ final class ContainerTest {
     }
   }
 
+  /** The engine's profile might end a guest that is made to make another call. */
+  @Test
+  void aGuestBehindAFilterIsNotAttachedTo() throws Exception {
+    DemoGuestSpec spec = spec();
+    DemoGuest guest = startGuest(spec, "target");
+    Files.writeString(
+        scratch.resolve("source").resolve(spec.name() + ".yaml"),
+        "attach: always\n",
+        StandardOpenOption.APPEND);
+    try (RunningProcess agent = migrate(spec, "target", "/pki", "--tracking", "userfaultfd")) {
+      assertThat(agent.awaitExit(LIMIT)).describedAs(agent.state()).isEqualTo(REFUSED);
+      assertThat(agent.transcript().text()).contains("seccomp=unconfined", "runs on here");
+    }
+    assertThat(guest.isRunning()).isTrue();
+    assertWhole(guest);
+    guest.quit();
+  }
+
   /** The link is away for so long that both sides give up the connection. */
   @Test
   void theNetworkIsCutInPostCopyAndHealed() throws Exception {
@@ -392,6 +422,90 @@ final class ContainerTest {
       assertWhole(guest);
       guest.quit();
     }
+  }
+
+  /**
+   * The agent is in a container beside the guest's. It is killed there with all that would look
+   * after it, and another one finds out where the guest belongs.
+   */
+  @Test
+  void theSourceAgentIsKilledInEachPhase() throws Exception {
+    DemoGuestSpec spec = spec().withPattern("random");
+    DemoGuest guest = startGuest(spec, "target");
+    killed(spec, "", line -> line.contains("of memory in 1 region"), "--bandwidth", "2MB/s");
+    recovered(guest, "was not paused and runs on here");
+    killedAt("paused", spec, "--mode", "precopy");
+    recovered(guest, "had not been handed over and runs on here");
+    killedAt("handed-over", spec, "--mode", "postcopy");
+    recovered(guest, "was given back by the target and runs on here");
+    assertWhole(guest);
+
+    killedAt("serving", spec, "--mode", "postcopy");
+    assertThat(guest.isRunning()).isFalse();
+    recover("was taken over by", "runs there");
+    DemoGuest there =
+        DemoGuest.answeringAt(scratch.resolve("target/" + spec.name() + ".qmp"), spec);
+    assertThat(there.isRunning()).isTrue();
+    assertWhole(there);
+    there.quit();
+  }
+
+  private static void killedAt(String phase, DemoGuestSpec spec, String... options)
+      throws Exception {
+    killed(spec, phase + ":240000", line -> line.equals("holding at " + phase), options);
+  }
+
+  private static void killed(
+      DemoGuestSpec spec, String hold, Predicate<String> moment, String... options)
+      throws Exception {
+    String name = "pageferry-agent-" + UUID.randomUUID();
+    try (RunningProcess agent = agentBesideTheGuest(name, hold, spec, options)) {
+      agent.awaitLine(name, moment, LIMIT);
+      SystemCommand.run("docker", "kill", name);
+      assertThat(agent.awaitExit(LIMIT)).describedAs(agent.state()).isGreaterThan(128);
+    }
+  }
+
+  private static void recovered(DemoGuest guest, String said) throws Exception {
+    recover(said);
+    assertThat(guest.isRunning()).isTrue();
+    String image = guest.spec().name() + ".ram0";
+    await("a tidy target")
+        .atMost(LIMIT)
+        .until(
+            () ->
+                SystemCommand.run("docker", "exec", target.getContainerId(), "ls", "/dev/shm")
+                    .lines()
+                    .noneMatch(image::equals));
+  }
+
+  private static void recover(String... said) throws Exception {
+    List<String> command = new ArrayList<>(List.of("docker", "exec", "-e", STATE));
+    command.addAll(List.of(source.getContainerId(), LAUNCHER, "source", "recover"));
+    try (RunningProcess recovery =
+        RunningProcess.start("source recover", command, Terminal.DETACHED, Map.of())) {
+      assertThat(recovery.awaitExit(LIMIT)).describedAs(recovery.state()).isZero();
+      assertThat(recovery.transcript().text()).contains(said);
+    }
+  }
+
+  /** Processes, memory and sockets of the guest's container are this one's as well. */
+  private static RunningProcess agentBesideTheGuest(
+      String name, String hold, DemoGuestSpec spec, String... options) throws IOException {
+    String beside = "container:" + source.getContainerId();
+    List<String> command = new ArrayList<>(List.of("docker", "run", "--rm", "--name", name));
+    command.addAll(List.of("--pid", beside, "--ipc", beside, "--network", network.getId()));
+    command.addAll(List.of("--user", "0:0", "-v", scratch.resolve("pki") + ":/pki:ro"));
+    command.addAll(List.of("-v", scratch.resolve("source") + ":/host"));
+    command.addAll(List.of("-e", STATE, "-e", "PAGEFERRY_REHEARSE=no"));
+    command.addAll(List.of("-e", "PAGEFERRY_HOLD=" + hold));
+    // The guest sends its device state to a socket of the agent's.
+    String java = "-XX:TieredStopAtLevel=1 -Djava.io.tmpdir=/host";
+    command.addAll(List.of("-e", "PAGEFERRY_JAVA_OPTS=" + java, source.getDockerImageName()));
+    command.addAll(List.of("migrate", "--guest", "/host/" + spec.name() + ".yaml"));
+    command.addAll(List.of("--to", "target:7420", "--pki", "/pki", "--name", "source"));
+    command.addAll(List.of(options));
+    return RunningProcess.start(name, command, Terminal.DETACHED, Map.of());
   }
 
   /** The same agent, but for the versions that it speaks. */
