@@ -376,7 +376,8 @@ int main(void) {
       owed %= 1000000000u;
       serve(&random, todo > MOST_AT_ONCE ? MOST_AT_ONCE : todo, reads);
       printf("beat %llu\n", (unsigned long long)operations);
-      if (++beats % 8 == 0 && asked()) {
+      const char *line = ++beats % 8 == 0 ? heard() : NULL;
+      if (line && strcmp(line, "verify") == 0) {
         verifying = 0;
       }
     }

@@ -41,23 +41,23 @@ static uint64_t next(uint64_t *state) {
   return *state;
 }
 
-/* Whether somebody asked for a check of everything. */
-static int asked(void) {
+/* The next line that somebody has written on the console, or NULL if there is none yet. It is good
+ * until this is asked again. */
+static const char *heard(void) {
   static char line[64];
   static size_t length;
   char c;
   while (read(STDIN_FILENO, &c, 1) == 1) {
     if (c == '\n' || c == '\r') {
-      int verify = length == 6 && memcmp(line, "verify", 6) == 0;
+      line[length] = 0;
       length = 0;
-      if (verify) {
-        return 1;
-      }
-    } else if (length < sizeof line) {
+      return line;
+    }
+    if (length < sizeof line - 1) {
       line[length++] = c;
     }
   }
-  return 0;
+  return NULL;
 }
 
 static void prepare_console(void) {

@@ -10,8 +10,9 @@
  *   ready pages=N            all memory is written
  *   beat N                   the heartbeat, once a period; whoever reads it stamps its arrival
  *   fault page=N WHAT        a page is not what it has to be
- *   fault network WHAT       it has an address and cannot be on the network
+ *   fault device WHAT        it has a device, or an address, that it cannot use
  *   verified pages=N faults=N writes=N    the answer to the line "verify"
+ *   freed pages=N            the answer to the line "free": it has done with its noise
  *
  * With an address it is on the network as well: whatever a TCP client sends to port 7, it gets back.
  *
@@ -125,12 +126,22 @@ static void *reserve(size_t bytes) {
   return at;
 }
 
-static int network_fault(const char *what) {
-  printf("fault network %s: %s\n", what, strerror(errno));
+/* Gives the noise back to the kernel, to which it is free memory then. */
+static void free_noise(void) {
+  uint64_t kept = working_pages + text_pages, freed = pages - kept;
+  if (freed && munmap(memory + kept * WORDS, freed * PAGE) != 0) {
+    freed = 0;
+  }
+  pages -= freed;
+  printf("freed pages=%llu\n", (unsigned long long)freed);
+}
+
+static int device_fault(const char *what) {
+  printf("fault device %s: %s\n", what, strerror(errno));
   return -1;
 }
 
-/* What drives the network card is not built into every kernel. The modules are numbered in the order
+/* What drives virtio's devices is not built into every kernel. The modules are numbered in the order
  * in which they need each other. */
 static void load_modules(void) {
   char path[32];
@@ -141,7 +152,7 @@ static void load_modules(void) {
       return;
     }
     if (syscall(SYS_finit_module, module, "", 0) != 0) {
-      network_fault(path);
+      device_fault(path);
     }
     close(module);
   }
@@ -162,7 +173,7 @@ static int bring_up(const char *network) {
   if (sscanf(network, "%15[0-9.]/%u", text, &prefix) < 1 || prefix < 1 || prefix > 32 ||
       inet_pton(AF_INET, text, &address) != 1) {
     errno = EINVAL;
-    return network_fault(network);
+    return device_fault(network);
   }
   int socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   struct ifreq card = {.ifr_name = "eth0", .ifr_flags = IFF_UP | IFF_RUNNING};
@@ -170,7 +181,7 @@ static int bring_up(const char *network) {
                set_address(socket_, SIOCSIFNETMASK, htonl(~0u << (32 - prefix))) != 0 ||
                ioctl(socket_, SIOCSIFFLAGS, &card) != 0;
   if (failed) {
-    network_fault("eth0");
+    device_fault("eth0");
   }
   close(socket_);
   return failed ? -1 : 0;
@@ -203,7 +214,6 @@ static void serve(int listener) {
 }
 
 static void join_network(const char *network) {
-  load_modules();
   if (bring_up(network) != 0) {
     return;
   }
@@ -211,7 +221,7 @@ static void join_network(const char *network) {
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (listener < 0 || bind(listener, (struct sockaddr *)&any, sizeof any) != 0 ||
       listen(listener, 8) != 0) {
-    network_fault("listen");
+    device_fault("listen");
     return;
   }
   signal(SIGCHLD, SIG_IGN);
@@ -226,6 +236,7 @@ int main(void) {
   uint64_t period = setting("pageferry_beat", 1000) * 1000;
   uint64_t rate = setting("pageferry_rate", 5000);
   prepare_console();
+  load_modules();
   if (network) {
     join_network(network);
   }
@@ -260,8 +271,12 @@ int main(void) {
       }
       /* One more, of all pages in turn, the filler included. */
       check_page(swept++ % pages);
-      if (beats % 8 == 0 && asked()) {
+      const char *line = beats % 8 == 0 ? heard() : NULL;
+      if (line && strcmp(line, "verify") == 0) {
         verifying = pages;
+      } else if (line && strcmp(line, "free") == 0) {
+        free_noise();
+        verifying = verifying < pages ? verifying : pages;
       }
     }
     if (verifying) {

@@ -100,7 +100,7 @@ final class GuestConnectionTest {
 
   @Test
   void aClientKeepsItsConnectionWhereverTheGuestRuns(Hosts hosts) throws Exception {
-    QemuKit kit = QemuTest.kit(hosts.workplace().subfolder("connected")).withNetwork();
+    QemuKit kit = QemuTest.kit(hosts.workplace().subfolder("connected")).withDevices();
     try (GuestNetwork network = GuestNetwork.create();
         Station alpha = Station.open(hosts, network, Host.ALPHA);
         Station beta = Station.open(hosts, network, Host.BETA)) {

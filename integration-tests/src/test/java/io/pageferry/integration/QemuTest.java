@@ -18,6 +18,7 @@ import io.pageferry.integration.process.RunningProcess;
 import io.pageferry.integration.process.RunningProcess.Signal;
 import io.pageferry.integration.process.RunningProcess.Terminal;
 import io.pageferry.integration.process.SourceHost;
+import io.pageferry.integration.process.SystemCommand;
 import io.pageferry.integration.process.TargetHost;
 import io.pageferry.integration.process.Transcript;
 import java.nio.file.Files;
@@ -146,6 +147,51 @@ final class QemuTest {
         assertThat(report.path("tracking").asText()).isEqualTo("userfaultfd-wp");
       }
     }
+  }
+
+  /**
+   * What its kernel does not use any more is a hole in the file, once its balloon has told QEMU.
+   */
+  @Test
+  void whatTheGuestHasFreedIsNotSent() throws Exception {
+    QemuGuestSpec spec =
+        QemuGuestSpec.of(hosts.guestName(), kit.withDevices(), MEMORY_MIB, PAGES_PER_SECOND)
+            .withContent(new QemuGuestSpec.Content(8, 8, 48))
+            .with("-device", "virtio-balloon-pci,free-page-reporting=on");
+    try (QemuGuest here = source.startGuest(spec)) {
+      final long filled = here.awaitReady();
+      Path image = spec.images(source.imageFolder()).getFirst();
+      long before = pagesOf(image);
+      long freed = here.freeNoise();
+      assertThat(freed).isEqualTo(48 << 8);
+      await("the guest's kernel to report what is free")
+          .atMost(LIMIT)
+          .until(() -> pagesOf(image) < before - freed * 3 / 4);
+      target.expect(spec);
+      try (QemuGuest there = QemuGuest.expectedAt(target, spec)) {
+        Departure departure = migrate(spec);
+        assertThat(departure.awaitExit(LIMIT)).describedAs(story(departure)).isZero();
+        JsonNode report = departure.report();
+        JsonNode pages = report.path("pages");
+        assertThat(pages.path("total").asLong() - pages.path("zero").asLong())
+            .describedAs("%s", report)
+            .isLessThan(before - freed / 2);
+        assertThat(report.path("verified").asBoolean()).isTrue();
+        there.console().awaitFirstBeat(LIMIT);
+        GuestConsole.Verification verification = there.verify();
+        assertThat(verification.faults()).describedAs("%s", there.console().faults()).isZero();
+        assertThat(verification.pages()).isEqualTo(filled - freed);
+        // There it is free as well.
+        assertThat(pagesOf(spec.images(target.imageFolder()).getFirst()))
+            .isLessThan(before - freed / 2);
+        there.quit();
+      }
+    }
+  }
+
+  /** How many of its pages are no holes. */
+  private static long pagesOf(Path image) throws Exception {
+    return Long.parseLong(SystemCommand.run("stat", "--format=%b", image.toString()).strip()) / 8;
   }
 
   private static void assertOwnSettings(QemuGuest guest) throws Exception {

@@ -87,7 +87,7 @@ final class QemuTraveller implements Traveller {
             network == null
                 ? QemuGuestSpec.of("demo", kit, memoryMiB, pagesPerSecond)
                 : network.join(
-                    QemuGuestSpec.of("demo", kit.withNetwork(), memoryMiB, pagesPerSecond)));
+                    QemuGuestSpec.of("demo", kit.withDevices(), memoryMiB, pagesPerSecond)));
   }
 
   @Override

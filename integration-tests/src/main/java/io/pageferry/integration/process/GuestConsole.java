@@ -29,6 +29,7 @@ public final class GuestConsole implements AutoCloseable {
   private static final Pattern VERIFIED =
       Pattern.compile(
           "verified (?:pages|records)=(\\d+) faults=(\\d+) (?:writes|operations)=(\\d+)");
+  private static final Pattern FREED = Pattern.compile("freed pages=(\\d+)");
   private static final long RETRY_NANOS = 5_000_000;
 
   /**
@@ -56,6 +57,7 @@ public final class GuestConsole implements AutoCloseable {
   private @Nullable Beat first;
   private @Nullable Beat last;
   private @Nullable Verification verification;
+  private @Nullable Long freed;
   private long longestGapNanos;
   private long pages;
   private boolean closed;
@@ -133,6 +135,7 @@ public final class GuestConsole implements AutoCloseable {
     Matcher beat = BEAT.matcher(line);
     Matcher ready = READY.matcher(line);
     Matcher verified = VERIFIED.matcher(line);
+    Matcher given = FREED.matcher(line);
     if (beat.matches()) {
       beaten(new Beat(Long.parseLong(beat.group(1)), nanos));
     } else if (line.startsWith("fault ")) {
@@ -145,6 +148,8 @@ public final class GuestConsole implements AutoCloseable {
               Long.parseLong(verified.group(1)),
               Long.parseLong(verified.group(2)),
               Long.parseLong(verified.group(3)));
+    } else if (given.matches()) {
+      freed = Long.parseLong(given.group(1));
     }
     notifyAll();
   }
@@ -255,15 +260,32 @@ public final class GuestConsole implements AutoCloseable {
    */
   public synchronized Verification verify(Duration limit) throws IOException, InterruptedException {
     verification = null;
+    say("verify");
+    await("verification", limit, () -> verification != null);
+    return Objects.requireNonNull(verification);
+  }
+
+  /**
+   * Has the guest give the memory that it has filled with noise back to its kernel.
+   *
+   * @return how many pages
+   * @throws IOException if it does not answer
+   */
+  public synchronized long freeNoise(Duration limit) throws IOException, InterruptedException {
+    freed = null;
+    say("free");
+    await("word of freed memory", limit, () -> freed != null);
+    return Objects.requireNonNull(freed);
+  }
+
+  private void say(String line) throws IOException {
     if (channel == null) {
       throw new ProcessFailure("the guest at " + socket + " has no serial line yet");
     }
-    ByteBuffer request = StandardCharsets.UTF_8.encode("verify\n");
+    ByteBuffer request = StandardCharsets.UTF_8.encode(line + "\n");
     while (request.hasRemaining()) {
       channel.write(request);
     }
-    await("verification", limit, () -> verification != null);
-    return Objects.requireNonNull(verification);
   }
 
   @Override

@@ -106,6 +106,11 @@ public final class QemuGuest implements AutoCloseable {
     return console.verify(ANSWER_LIMIT);
   }
 
+  /** Has it give the memory that it has filled with noise back; returns how many pages. */
+  public long freeNoise() throws IOException, InterruptedException {
+    return console.freeNoise(ANSWER_LIMIT);
+  }
+
   /** Whether it runs. */
   public boolean isRunning() throws IOException {
     try (QmpQuestions questions = questions()) {

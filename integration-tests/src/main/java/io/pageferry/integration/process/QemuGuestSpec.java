@@ -163,7 +163,7 @@ public record QemuGuestSpec(
   }
 
   /**
-   * The same guest with a network card; its kit must be one {@linkplain QemuKit#withNetwork for
+   * The same guest with a network card; its kit must be one {@linkplain QemuKit#withDevices for
    * it}.
    */
   public QemuGuestSpec withAddress(String other) {

@@ -104,13 +104,13 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
   }
 
   /**
-   * The same with an initramfs whose guest can have a network card.
+   * The same with an initramfs whose guest can have virtio's network card and balloon.
    *
    * @throws IOException if the kernel's modules are not where they belong
    * @throws InterruptedException if this thread was interrupted
    */
-  public QemuKit withNetwork() throws IOException, InterruptedException {
-    Path other = initramfs.resolveSibling("initramfs-network");
+  public QemuKit withDevices() throws IOException, InterruptedException {
+    Path other = initramfs.resolveSibling("initramfs-devices");
     SystemCommand.run(checkout().resolve(BUILD).toString(), other.toString(), kernel.toString());
     return new QemuKit(program, kernel, other);
   }
