@@ -2,6 +2,7 @@ package io.pageferry.guest.attach;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assumptions.assumeThat;
 import static org.awaitility.Awaitility.await;
 
@@ -30,6 +31,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -380,16 +382,42 @@ class AttachTest {
     }
   }
 
+  @Test
+  void aProcessThatEndsWhileItIsAttachedToIsSaidToHaveEnded() throws Exception {
+    try (Bystander guest = Bystander.start(program, file, "vfork");
+        GuestImage image = image()) {
+      await().atMost(LIMIT).until(() -> hangs(guest.pid()));
+      FutureTask<Attached> attaching =
+          new FutureTask<>(() -> Attach.to(guest.pid(), image, HandoverMode.WRITE_PROTECT));
+      Thread.ofPlatform().start(attaching);
+      await()
+          .atMost(LIMIT)
+          .until(
+              () ->
+                  attaching.isDone()
+                      || threads(guest.pid()).stream().anyMatch(each -> each.tracer() != 0));
+      guest.kill();
+      // This thread may have been kept from it for longer than the other waits.
+      assertThatThrownBy(() -> attaching.get(60, TimeUnit.SECONDS))
+          .cause()
+          .isInstanceOfSatisfying(
+              AttachException.class,
+              e -> assertThat(e.problem()).isIn(Problem.NO_PROCESS, Problem.NOT_STOPPED));
+    }
+  }
+
   private static boolean hangs(int pid) throws IOException {
+    return threads(pid).stream().anyMatch(each -> each.state() == 'D');
+  }
+
+  private static List<ProcessStatus> threads(int pid) throws IOException {
+    List<ProcessStatus> found = new ArrayList<>();
     try (Stream<Path> threads = Files.list(Path.of("/proc/" + pid + "/task"))) {
       for (Path thread : threads.toList()) {
-        int number = Integer.parseInt(thread.getFileName().toString());
-        if (ProcessStatus.ofThread(pid, number).state() == 'D') {
-          return true;
-        }
+        found.add(ProcessStatus.ofThread(pid, Integer.parseInt(thread.getFileName().toString())));
       }
-      return false;
     }
+    return found;
   }
 
   @Test
