@@ -122,4 +122,14 @@ final class DeduplicationTest {
     hinted.agent().close();
     Files.delete(older);
   }
+
+  /** A link that is waited for at the offers is as slow as one that is waited for at the pages. */
+  @Test
+  void whatIsOfferedInVainIsPackedAsMuchAsEver(Hosts hosts) throws Exception {
+    DemoGuestSpec spec = DemoGuestSpec.uniform(hosts.guestName(), "96M", "0").withPattern("text");
+    DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
+    JsonNode pages =
+        Journey.begin(hosts, guest, "--bandwidth", "24MB/s").assertArrived().path("pages");
+    assertThat(pages.path("raw").asLong()).describedAs("%s", pages).isLessThan(spec.pages() / 4);
+  }
 }

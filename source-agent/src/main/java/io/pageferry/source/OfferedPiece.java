@@ -17,6 +17,9 @@ final class OfferedPiece {
   /** What reading its pages took. */
   long readNanos;
 
+  /** How long the answer was waited for. */
+  long answerNanos;
+
   private @Nullable ByteBuf snapshot;
 
   void keep(ByteBuf pages) {

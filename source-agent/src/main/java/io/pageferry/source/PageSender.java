@@ -55,6 +55,11 @@ final class PageSender implements AutoCloseable {
   private final ZeroSpans zeros;
   private long knownNanos;
 
+  // What offers took of the link since content went out last. They go ahead of it, so that it is
+  // mostly they that wait until there is room for more.
+  private long offersBytes;
+  private long offersNanos;
+
   PageSender(
       int index,
       TargetLink link,
@@ -103,6 +108,8 @@ final class PageSender implements AutoCloseable {
       throws IOException, InterruptedException {
     tally = new PageTally();
     knownNanos = 0;
+    offersBytes = 0;
+    offersNanos = 0;
     coming.clear();
     if (index == 0) {
       for (RoundWork.Holes holes : work.holes()) {
@@ -178,6 +185,7 @@ final class PageSender implements AutoCloseable {
         return;
       }
       taking.referred.clear();
+      taking.answerNanos = 0;
       sendContent(round, taking);
     } finally {
       taking.release();
@@ -215,7 +223,10 @@ final class PageSender implements AutoCloseable {
       frame.release();
       throw e;
     }
+    offersBytes += frame.readableBytes();
+    long emit = System.nanoTime();
     emit(frame, 0);
+    offersNanos += System.nanoTime() - emit;
     return true;
   }
 
@@ -229,7 +240,9 @@ final class PageSender implements AutoCloseable {
   /** Hears of the oldest piece, and sends what the target does not have of it. */
   private void sendWhatIsWanted(int round, boolean again) throws IOException, InterruptedException {
     OfferedPiece oldest = offered.element();
+    long begin = System.nanoTime();
     oldest.referred.found(link.found(index));
+    oldest.answerNanos = System.nanoTime() - begin;
     if (again || coming.full()) {
       oldest.referred.waitForNone();
     }
@@ -267,7 +280,10 @@ final class PageSender implements AutoCloseable {
       // Not the wait for the link, which is that of the pages in front.
       knownNanos += sending.readNanos + emit - begin;
     } else {
-      encoder.delivered(bytes, sending.readNanos + emit - begin, System.nanoTime() - emit);
+      long waited = System.nanoTime() - emit + sending.answerNanos + offersNanos;
+      encoder.delivered(bytes + offersBytes, sending.readNanos + emit - begin, waited);
+      offersBytes = 0;
+      offersNanos = 0;
     }
   }
 

@@ -267,7 +267,7 @@ public final class PageEncoder implements AutoCloseable {
    * @param workNanos what reading and encoding its pages took
    * @param waitNanos what it took until the link had it
    */
-  public void delivered(int bytes, long workNanos, long waitNanos) {
+  public void delivered(long bytes, long workNanos, long waitNanos) {
     choice.delivered(bytes, workNanos, waitNanos);
   }
 
