@@ -238,6 +238,37 @@ final class InterruptionTest {
     target.agent().close();
   }
 
+  /** A source that lost the connection is not told of a guest that waits for pages before that. */
+  @Test
+  void theGuestEndsOnTheTargetBeforeItRunsThereAndTheLinkIsLost(Hosts hosts) throws Exception {
+    Hold takenOver = Hold.at("taken-over", hosts);
+    TargetHost target = target(hosts, takenOver.surroundings());
+    try (Relay relay = Relay.to(target)) {
+      Journey journey =
+          Journey.begin(
+              hosts.source(),
+              relay,
+              target,
+              guest(hosts),
+              hosts.tls(),
+              "--mode",
+              "postcopy",
+              "--settle-for",
+              "120s");
+      takenOver.awaitReached(target.agent());
+      relay.cut(Relay.Break.RESET);
+      relay.mend();
+      journey
+          .departure()
+          .agent()
+          .awaitLine("asks", line -> line.contains("waiting for it to run there"), Journey.LIMIT);
+      journey.killThere();
+      takenOver.release();
+      journey.assertStayed(FAILED, "the target gave the guest back", "runs on here");
+    }
+    target.agent().close();
+  }
+
   @ParameterizedTest
   @CsvSource({
     "precopy,  taken-over",
