@@ -16,7 +16,8 @@ import java.util.List;
  * hosts. Driver thread only.
  */
 final class DatabaseGuest implements AutoCloseable {
-  private static final int MEMORY_MIB = 256;
+  /** Its memory. */
+  static final int MEMORY_MIB = 256;
 
   /** With kernel, Redis and what it needs besides the records, this fills most of the memory. */
   private static final int RECORDS = 150_000;
@@ -37,6 +38,11 @@ final class DatabaseGuest implements AutoCloseable {
     this.since = guest.lastBeat();
   }
 
+  /** What is done with it, with so many of a hundred operations that only read. */
+  static DatabaseLoad load(int readPercent) {
+    return new DatabaseLoad(RECORDS, OPERATIONS_PER_SECOND, readPercent, SEED);
+  }
+
   /**
    * Boots it and waits until it has filled its database.
    *
@@ -47,9 +53,9 @@ final class DatabaseGuest implements AutoCloseable {
   static DatabaseGuest boot(
       Workplace workplace, PeerSecurity security, QemuKit kit, String name, int readPercent)
       throws IOException, InterruptedException {
-    DatabaseLoad load = new DatabaseLoad(RECORDS, OPERATIONS_PER_SECOND, readPercent, SEED);
     WanderingGuest guest =
-        WanderingGuest.boot(workplace, QemuGuestSpec.ofDatabase(name, kit, MEMORY_MIB, load));
+        WanderingGuest.boot(
+            workplace, QemuGuestSpec.ofDatabase(name, kit, MEMORY_MIB, load(readPercent)));
     return new DatabaseGuest(
         guest,
         security,

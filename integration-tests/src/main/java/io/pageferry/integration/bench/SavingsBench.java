@@ -22,8 +22,9 @@ import java.util.function.Predicate;
  * zeros too, and as soon as it was written. Both may pause the guest for as long as the last round
  * takes, so that a guest that writes faster than the link carries shows in the downtime and does
  * not become a post-copy. First with the demo guest, then with a Linux guest that serves a
- * database; then what two such guests share ({@link DeduplicationFigures}), and compression by
- * itself ({@link CompressionFigures}).
+ * database; then by themselves what waits ({@link OrderFigures}), a return ({@link
+ * WarmReturnFigures}), what two guests share ({@link DeduplicationFigures}), and compression
+ * ({@link CompressionFigures}).
  */
 final class SavingsBench implements Benchmark {
   private static final double MEGA = 1e6;
@@ -114,6 +115,9 @@ final class SavingsBench implements Benchmark {
       throws IOException, InterruptedException {
     demoGuests(wanted, results);
     databases(wanted, results);
+    new OrderFigures(quick, hosts).run(wanted, results);
+    new WarmReturnFigures(quick, workplace, security, Workload.READ_MOSTLY.readPercent)
+        .run(wanted, results);
     new DeduplicationFigures(quick, workplace, security).run(wanted, results);
     new CompressionFigures(quick, hosts).run(wanted, results);
   }
