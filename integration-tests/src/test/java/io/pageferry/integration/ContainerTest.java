@@ -434,7 +434,7 @@ final class ContainerTest {
     DemoGuest guest = startGuest(spec, "target");
     killed(spec, "", line -> line.contains("of memory in 1 region"), "--bandwidth", "2MB/s");
     recovered(guest, "was not paused and runs on here");
-    killedAt("paused", spec, "--mode", "precopy");
+    killedAt("paused", spec, "--mode", "stop-and-copy");
     recovered(guest, "had not been handed over and runs on here");
     killedAt("handed-over", spec, "--mode", "postcopy");
     recovered(guest, "was given back by the target and runs on here");
