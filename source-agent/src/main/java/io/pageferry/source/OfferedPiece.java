@@ -17,9 +17,6 @@ final class OfferedPiece {
   /** What reading its pages took. */
   long readNanos;
 
-  /** How long the answer was waited for. */
-  long answerNanos;
-
   private @Nullable ByteBuf snapshot;
 
   void keep(ByteBuf pages) {

@@ -55,10 +55,10 @@ final class PageSender implements AutoCloseable {
   private final ZeroSpans zeros;
   private long knownNanos;
 
-  // What offers took of the link since content went out last. They go ahead of it, so that it is
-  // mostly they that wait until there is room for more.
-  private long offersBytes;
-  private long offersNanos;
+  /** What was sent, and waited for, since the encoder last heard of it. */
+  private long linkBytes;
+
+  private long linkNanos;
 
   PageSender(
       int index,
@@ -108,8 +108,8 @@ final class PageSender implements AutoCloseable {
       throws IOException, InterruptedException {
     tally = new PageTally();
     knownNanos = 0;
-    offersBytes = 0;
-    offersNanos = 0;
+    linkBytes = 0;
+    linkNanos = 0;
     coming.clear();
     if (index == 0) {
       for (RoundWork.Holes holes : work.holes()) {
@@ -185,7 +185,6 @@ final class PageSender implements AutoCloseable {
         return;
       }
       taking.referred.clear();
-      taking.answerNanos = 0;
       sendContent(round, taking);
     } finally {
       taking.release();
@@ -223,10 +222,7 @@ final class PageSender implements AutoCloseable {
       frame.release();
       throw e;
     }
-    offersBytes += frame.readableBytes();
-    long emit = System.nanoTime();
     emit(frame, 0);
-    offersNanos += System.nanoTime() - emit;
     return true;
   }
 
@@ -242,7 +238,7 @@ final class PageSender implements AutoCloseable {
     OfferedPiece oldest = offered.element();
     long begin = System.nanoTime();
     oldest.referred.found(link.found(index));
-    oldest.answerNanos = System.nanoTime() - begin;
+    linkNanos += System.nanoTime() - begin;
     if (again || coming.full()) {
       oldest.referred.waitForNone();
     }
@@ -273,17 +269,16 @@ final class PageSender implements AutoCloseable {
       progress.sent(pages, 0);
       return;
     }
-    int bytes = frame.readableBytes();
-    long emit = System.nanoTime();
+    long workNanos = sending.readNanos + System.nanoTime() - begin;
     emit(frame, pages);
     if (tally.known() - known + tally.deduplicated() - found == pages) {
-      // Not the wait for the link, which is that of the pages in front.
-      knownNanos += sending.readNanos + emit - begin;
+      knownNanos += workNanos;
     } else {
-      long waited = System.nanoTime() - emit + sending.answerNanos + offersNanos;
-      encoder.delivered(bytes + offersBytes, sending.readNanos + emit - begin, waited);
-      offersBytes = 0;
-      offersNanos = 0;
+      // With what waited since the last such frame: on a slow link a frame of a few bytes waits for
+      // the pages in front of it, and the link would look as fast as it is for what comes next.
+      encoder.delivered(linkBytes, workNanos, linkNanos);
+      linkBytes = 0;
+      linkNanos = 0;
     }
   }
 
@@ -308,6 +303,7 @@ final class PageSender implements AutoCloseable {
 
   private void emit(ByteBuf frame, long pages) throws IOException, InterruptedException {
     int bytes = frame.readableBytes();
+    long begin = System.nanoTime();
     try {
       pacer.await(bytes);
     } catch (InterruptedException e) {
@@ -315,6 +311,8 @@ final class PageSender implements AutoCloseable {
       throw e;
     }
     channel.sendFrame(frame);
+    linkBytes += bytes;
+    linkNanos += System.nanoTime() - begin;
     progress.sent(pages, bytes);
     if (warm != null) {
       warm.sent(bytes);

@@ -263,9 +263,9 @@ public final class PageEncoder implements AutoCloseable {
   /**
    * Tells what became of the last frame of {@link #encode}, for the choice among the codecs.
    *
-   * @param bytes its length
+   * @param bytes its length, and that of all that went out since the one before
    * @param workNanos what reading and encoding its pages took
-   * @param waitNanos what it took until the link had it
+   * @param waitNanos what it took until the link had all of that, and answers to it were here
    */
   public void delivered(long bytes, long workNanos, long waitNanos) {
     choice.delivered(bytes, workNanos, waitNanos);
