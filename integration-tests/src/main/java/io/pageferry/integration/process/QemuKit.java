@@ -70,6 +70,15 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
         folder.resolve("initramfs-database"), List.of("redis-server"), List.of("--database"));
   }
 
+  /** The same with the distribution's essential packages in the guest's memory. */
+  public static QemuKit prepareDatabaseSystem(Path folder)
+      throws IOException, InterruptedException {
+    return prepare(
+        folder.resolve("initramfs-system"),
+        List.of("redis-server"),
+        List.of("--database", "--system"));
+  }
+
   /**
    * @param servers packages whose program of the same name goes into the guest
    */
