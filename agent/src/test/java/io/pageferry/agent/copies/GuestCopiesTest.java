@@ -79,7 +79,8 @@ class GuestCopiesTest {
   }
 
   private Optional<GuestCopy> keep(String guest, GuestCopies by) throws Exception {
-    try (GuestImage image = GuestImage.createReserved(description(guest), List.of(BYTES))) {
+    try (GuestImage image = GuestImage.create(description(guest), List.of(BYTES))) {
+      image.reserve();
       ByteBuffer page = ByteBuffer.allocateDirect(4096);
       while (page.hasRemaining()) {
         page.put((byte) guest.charAt(0));
@@ -122,7 +123,8 @@ class GuestCopiesTest {
   }
 
   private GuestCopy leave(String guest) throws Exception {
-    try (GuestImage image = GuestImage.createReserved(description(guest), List.of(BYTES))) {
+    try (GuestImage image = GuestImage.create(description(guest), List.of(BYTES))) {
+      image.reserve();
       return copies.leave(UUID.randomUUID(), guest, "beta", image).orElseThrow();
     }
   }

@@ -46,28 +46,16 @@ public final class GuestImage implements AutoCloseable {
   }
 
   /**
-   * Makes the image of a guest that is to come, and takes the memory or disk space for all of it
-   * now, so that nothing can fail for want of space later. Checks before it makes anything; removes
-   * what it made when something fails after all.
-   *
-   * <p>What is reserved reads as zeros. {@link #clear} gives the reservation of its pages back.
-   *
-   * @param regionBytes the size of each region, in the order of the description
-   */
-  public static GuestImage createReserved(GuestDescription description, List<Long> regionBytes)
-      throws ImageException {
-    return ImageReservation.create(description.memory(), regionBytes, true);
-  }
-
-  /**
    * Makes the image of a guest that is to come, as one hole. It is only seen to that there is as
-   * much memory or disk space at this moment: for a guest whose pages are to be found missing.
+   * much memory or disk space at this moment, which no other image of this process is promised;
+   * {@link #reserve} takes it. Checks before it makes anything; removes what it made when something
+   * fails after all.
    *
    * @param regionBytes the size of each region, in the order of the description
    */
-  public static GuestImage createSparse(GuestDescription description, List<Long> regionBytes)
+  public static GuestImage create(GuestDescription description, List<Long> regionBytes)
       throws ImageException {
-    return ImageReservation.create(description.memory(), regionBytes, false);
+    return ImageReservation.create(description.memory(), regionBytes);
   }
 
   /**
@@ -82,8 +70,14 @@ public final class GuestImage implements AutoCloseable {
   }
 
   /**
-   * Takes the memory or disk space for what is still a hole, as {@link #createReserved} does for
-   * all of it; for an image of {@link #openKept}. Its content stays.
+   * Takes the memory or disk space for what is still a hole, so that nothing can fail for want of
+   * space later; for an image of {@link #create} or {@link #openKept}. Content stays, the rest
+   * reads as zeros. {@link #clear} gives the reservation of its pages back. Not for a guest whose
+   * pages are to be found missing.
+   *
+   * <p>Takes a while, some hundred milliseconds a gigabyte; an interrupt ends it early.
+   *
+   * @throws ImageException and a part may be taken
    */
   public void reserve() throws ImageException {
     ImageReservation.complete(files);
@@ -94,8 +88,8 @@ public final class GuestImage implements AutoCloseable {
   }
 
   /**
-   * Has the kernel provide the memory that {@link #createReserved} only booked, so that pages land
-   * in memory that is there: on a host that is a virtual machine itself the first touch of a page
+   * Has the kernel provide the memory that {@link #reserve} only booked, so that pages land in
+   * memory that is there: on a host that is a virtual machine itself the first touch of a page
    * costs up to ten times a later one. Writes zeros; so only before the first page lands, and never
    * where a page that has not come yet has to be missing. Does nothing for files on disk.
    *
@@ -198,8 +192,8 @@ public final class GuestImage implements AutoCloseable {
   }
 
   /**
-   * Removes the files that {@link #createReserved} or {@link #createSparse} made, and no others:
-   * what has the name of one by now and is another file stays.
+   * Removes the files that {@link #create} made, and no others: what has the name of one by now and
+   * is another file stays.
    */
   public void deleteFiles() throws IOException {
     IOException failed = null;

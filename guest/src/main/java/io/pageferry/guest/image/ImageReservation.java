@@ -33,20 +33,15 @@ final class ImageReservation {
   private static final Object ONE_AT_A_TIME = new Object();
 
   private final List<RegionFile> made = new ArrayList<>();
-  private final boolean taking;
 
-  private ImageReservation(boolean taking) {
-    this.taking = taking;
-  }
+  private ImageReservation() {}
 
   /** One file, and the space that it needs. */
   private record Wanted(
       int index, Path path, String name, long bytes, FileSystemStatus fileSystem) {}
 
-  /**
-   * @param taking whether the space is taken, and not only asked for
-   */
-  static GuestImage create(List<MemoryDescription> memory, List<Long> regionBytes, boolean taking)
+  /** Makes the files as holes, if there is space for them. */
+  static GuestImage create(List<MemoryDescription> memory, List<Long> regionBytes)
       throws ImageException {
     if (memory.size() != regionBytes.size()) {
       throw new IllegalArgumentException(
@@ -59,7 +54,7 @@ final class ImageReservation {
         wanted.add(check(i, memory.get(i), regionBytes.get(i)));
       }
       checkSpace(wanted);
-      ImageReservation reservation = new ImageReservation(taking);
+      ImageReservation reservation = new ImageReservation();
       try {
         for (Wanted one : wanted) {
           reservation.make(one);
@@ -76,6 +71,8 @@ final class ImageReservation {
   /** Takes the space for the holes of files that are there. */
   static void complete(List<RegionFile> files) throws ImageException {
     synchronized (ONE_AT_A_TIME) {
+      // What they were promised is what they take now.
+      files.forEach(PromisedSpace::forget);
       List<Wanted> wanted = new ArrayList<>();
       for (RegionFile file : files) {
         ImageRegion region = file.region();
@@ -95,7 +92,7 @@ final class ImageReservation {
       checkSpace(wanted);
       for (RegionFile file : files) {
         try {
-          take(file.file(), file.region().bytes(), false);
+          take(file.file(), file.region().bytes(), file.allocatedBytes() == 0);
         } catch (IOException e) {
           throw notTaken(wanted.get(file.region().index()), e);
         }
@@ -242,9 +239,6 @@ final class ImageReservation {
     try {
       // Tells at once, and by itself, whether the file system supports files of this size.
       file.setSize(wanted.bytes());
-      if (taking) {
-        take(file, wanted.bytes(), true);
-      }
     } catch (IOException e) {
       throw notTaken(wanted, e);
     }

@@ -212,7 +212,8 @@ class GuestImageTest {
     Path first = tmpfs.resolve("ram0");
     Path second = disk.resolve("ram1");
     GuestDescription guest = describe(first, second);
-    try (GuestImage image = GuestImage.createReserved(guest, List.of(BYTES, BYTES))) {
+    try (GuestImage image = GuestImage.create(guest, List.of(BYTES, BYTES))) {
+      image.reserve();
       assertThat(image.allocatedBytes()).isGreaterThanOrEqualTo(2 * BYTES);
       assertThat(image.regions()).extracting(ImageRegion::bytes).containsExactly(BYTES, BYTES);
       ByteBuffer read = ByteBuffer.allocateDirect((int) BYTES);
@@ -232,7 +233,7 @@ class GuestImageTest {
   @Test
   void anotherFileWithTheNameOfAnImageIsNotDeleted() throws Exception {
     Path file = tmpfs.resolve("ram");
-    try (GuestImage image = GuestImage.createReserved(describe(file), List.of(BYTES))) {
+    try (GuestImage image = GuestImage.create(describe(file), List.of(BYTES))) {
       Files.move(file, tmpfs.resolve("aside"));
       Files.writeString(file, "another guest");
       image.deleteFiles();
@@ -254,23 +255,20 @@ class GuestImageTest {
   void everyReasonNotToReserveHasItsNameAndLeavesNothing() throws Exception {
     Path new0 = tmpfs.resolve("new0");
     Path there = Images.sparse(tmpfs.resolve("there"), BYTES);
-    assertThat(
-            problem(() -> GuestImage.createReserved(describe(new0, there), List.of(BYTES, BYTES))))
+    assertThat(problem(() -> GuestImage.create(describe(new0, there), List.of(BYTES, BYTES))))
         .isEqualTo(Problem.EXISTS);
     assertThat(Files.size(there)).isEqualTo(BYTES);
-    assertThat(problem(() -> GuestImage.createReserved(describe(new0), List.of(5000L))))
+    assertThat(problem(() -> GuestImage.create(describe(new0), List.of(5000L))))
         .isEqualTo(Problem.NOT_PAGE_MULTIPLE);
-    assertThat(problem(() -> GuestImage.createReserved(describe(new0), List.of(1L << 50))))
+    assertThat(problem(() -> GuestImage.create(describe(new0), List.of(1L << 50))))
         .isIn(Problem.FILE_SYSTEM_FULL, Problem.NO_MEMORY);
     Path nowhere = Path.of("/none/at/all/ram");
-    assertThat(problem(() -> GuestImage.createReserved(describe(nowhere), List.of(BYTES))))
+    assertThat(problem(() -> GuestImage.create(describe(nowhere), List.of(BYTES))))
         .isEqualTo(Problem.NO_SUCH_DEVICE);
     Path below = there.resolve("ram");
-    assertThat(problem(() -> GuestImage.createReserved(describe(below), List.of(BYTES))))
+    assertThat(problem(() -> GuestImage.create(describe(below), List.of(BYTES))))
         .isEqualTo(Problem.NO_SUCH_DEVICE);
-    assertThat(
-            problem(
-                () -> GuestImage.createReserved(describe(Path.of("/proc/ram")), List.of(BYTES))))
+    assertThat(problem(() -> GuestImage.create(describe(Path.of("/proc/ram")), List.of(BYTES))))
         .isIn(
             Problem.NO_SUCH_DEVICE,
             Problem.MISSING,

@@ -55,7 +55,7 @@ class MountedImageTest {
     GuestDescription guest = Images.describe(folder, files, 0);
     return Objects.requireNonNull(
             catchThrowableOfType(
-                ImageException.class, () -> GuestImage.createReserved(guest, List.of(bytes))))
+                ImageException.class, () -> GuestImage.create(guest, List.of(bytes))))
         .problem();
   }
 
@@ -71,7 +71,8 @@ class MountedImageTest {
       assertThat(first).doesNotExist();
       assertThat(second).doesNotExist();
       GuestDescription guest = Images.describe(folder, List.of(first), 0);
-      try (GuestImage image = GuestImage.createReserved(guest, List.of(3L << 20))) {
+      try (GuestImage image = GuestImage.create(guest, List.of(3L << 20))) {
+        image.reserve();
         assertThat(image.allocatedBytes()).isEqualTo(3 << 20);
         assertThat(refusal(List.of(second), 3L << 20)).isEqualTo(Problem.FILE_SYSTEM_FULL);
         image.deleteFiles();
@@ -86,13 +87,14 @@ class MountedImageTest {
       Path first = small.path().resolve("ram0");
       Path second = small.path().resolve("ram1");
       GuestDescription guest = Images.describe(folder, List.of(first), 0);
-      try (GuestImage image = GuestImage.createSparse(guest, List.of(6L << 20))) {
+      try (GuestImage image = GuestImage.create(guest, List.of(6L << 20))) {
         assertThat(image.allocatedBytes()).isZero();
         assertThat(refusal(List.of(second), 4L << 20)).isEqualTo(Problem.FILE_SYSTEM_FULL);
         image.write(0, 0, ByteBuffer.allocateDirect(3 << 20));
         assertThat(refusal(List.of(second), 4L << 20)).isEqualTo(Problem.FILE_SYSTEM_FULL);
         GuestDescription other = Images.describe(folder, List.of(second), 0);
-        try (GuestImage beside = GuestImage.createReserved(other, List.of(2L << 20))) {
+        try (GuestImage beside = GuestImage.create(other, List.of(2L << 20))) {
+          beside.reserve();
           beside.clear(0, 0, 512);
           assertThat(beside.allocatedBytes()).isZero();
           assertThat(refusal(List.of(small.path().resolve("ram2")), 1L << 20))
@@ -103,7 +105,8 @@ class MountedImageTest {
         image.deleteFiles();
       }
       GuestDescription later = Images.describe(folder, List.of(second), 0);
-      try (GuestImage image = GuestImage.createReserved(later, List.of(7L << 20))) {
+      try (GuestImage image = GuestImage.create(later, List.of(7L << 20))) {
+        image.reserve();
         assertThat(image.allocatedBytes()).isEqualTo(7 << 20);
         image.deleteFiles();
       }
@@ -147,7 +150,8 @@ class MountedImageTest {
       assertThat(refusal(List.of(file), 3L << 20)).isEqualTo(Problem.NOT_PAGE_MULTIPLE);
       assertThat(refusal(List.of(file), 1L << 40)).isEqualTo(Problem.NO_MEMORY);
       GuestDescription guest = Images.describe(folder, List.of(file), 0);
-      try (GuestImage image = GuestImage.createReserved(guest, List.of(4 * HUGE))) {
+      try (GuestImage image = GuestImage.create(guest, List.of(4 * HUGE))) {
+        image.reserve();
         assertThat(image.regions().getFirst().pageSize()).isEqualTo((int) HUGE);
         ByteBuffer page = ByteBuffer.allocateDirect(4096).put(7, (byte) 7);
         image.write(0, 700, page);

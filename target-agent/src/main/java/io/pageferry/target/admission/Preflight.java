@@ -90,6 +90,8 @@ public final class Preflight {
       if (offer.postcopy() != PostcopyWish.NO && both.has(Capabilities.POSTCOPY)) {
         takeFaults(offer, guest);
       }
+      // The last thing: memory is promised to the source by the answer to its offer.
+      guest.awaitReserved();
       admitted = true;
       return guest;
     } finally {

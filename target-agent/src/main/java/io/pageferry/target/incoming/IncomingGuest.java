@@ -115,6 +115,9 @@ public final class IncomingGuest {
   /** Whether all of the image's memory is booked; where it is not, pages have to stay missing. */
   private boolean held;
 
+  /** Takes the memory of a new image while the guest's process comes up. */
+  private @Nullable ReservedMemory memory;
+
   private @Nullable GuestLaunch launch;
   private @Nullable GuestControl control;
   private @Nullable GuestHandover faults;
@@ -270,7 +273,7 @@ public final class IncomingGuest {
         held = ahead;
         image = recall ? returned(regionBytes) : null;
         if (image == null) {
-          image = made(regionBytes, ahead);
+          image = made(regionBytes);
         }
         return;
       }
@@ -299,12 +302,10 @@ public final class IncomingGuest {
   }
 
   /** A copy never keeps a guest out: it gives its room. */
-  private GuestImage made(List<Long> regionBytes, boolean ahead) throws IOException {
+  private GuestImage made(List<Long> regionBytes) throws IOException {
     while (true) {
       try {
-        return ahead
-            ? GuestImage.createReserved(description, regionBytes)
-            : GuestImage.createSparse(description, regionBytes);
+        return GuestImage.create(description, regionBytes);
       } catch (ImageException e) {
         if (!lacksRoom(e) || !copies.removeOldest()) {
           throw e;
@@ -438,7 +439,10 @@ public final class IncomingGuest {
     }
   }
 
-  /** Launches the guest, if that is ours to do, and waits until it asks for its device state. */
+  /**
+   * Launches the guest, if that is ours to do, and waits until it asks for its device state. The
+   * memory of its new image is taken meanwhile; {@link #awaitReserved} waits for that.
+   */
   public void launch(Duration limit) throws MigrationAborted {
     if (!description.launch().isEmpty()) {
       try {
@@ -454,11 +458,36 @@ public final class IncomingGuest {
             e);
       }
     }
-    try (ReservedMemory _ = ReservedMemory.warm(held && earlier == null ? image : null)) {
-      long deadline = System.nanoTime() + limit.toNanos();
-      while (!reached(deadline)) {
-        requireAlive();
-        pause();
+    GuestImage made = image;
+    ReservedMemory taking =
+        held && earlier == null && made != null ? new ReservedMemory(made, this::reserve) : null;
+    memory = taking;
+    long deadline = System.nanoTime() + limit.toNanos();
+    while (!reached(deadline)) {
+      requireAlive();
+      if (taking != null && taking.hasFailed()) {
+        awaitReserved();
+      }
+      pause();
+    }
+  }
+
+  /**
+   * Returns when the memory is held that was to be held ahead; after {@link #launch}.
+   *
+   * @throws MigrationAborted if there is not as much
+   */
+  public void awaitReserved() throws MigrationAborted {
+    if (memory != null) {
+      try {
+        memory.await();
+      } catch (ImageException e) {
+        throw ImageRefusal.of(e);
+      } catch (IOException e) {
+        throw new MigrationAborted(
+            AbortReason.IO_ERROR, "the target cannot prepare its image: " + e.getMessage(), e);
+      } catch (InterruptedException e) {
+        throw stopped(e);
       }
     }
   }
@@ -658,9 +687,13 @@ public final class IncomingGuest {
     try {
       Thread.sleep(POLL_MILLIS);
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new MigrationAborted(AbortReason.SHUTTING_DOWN, "the target agent is being stopped", e);
+      throw stopped(e);
     }
+  }
+
+  private static MigrationAborted stopped(InterruptedException e) {
+    Thread.currentThread().interrupt();
+    return new MigrationAborted(AbortReason.SHUTTING_DOWN, "the target agent is being stopped", e);
   }
 
   public GuestDescription description() {
@@ -873,6 +906,9 @@ public final class IncomingGuest {
   }
 
   private boolean removeImage() {
+    if (memory != null) {
+      memory.close();
+    }
     if (image == null) {
       return true;
     }
