@@ -126,10 +126,10 @@ final class DeduplicationTest {
   /** A link that is waited for at the offers is as slow as one that is waited for at the pages. */
   @Test
   void whatIsOfferedInVainIsPackedAsMuchAsEver(Hosts hosts) throws Exception {
-    DemoGuestSpec spec = DemoGuestSpec.uniform(hosts.guestName(), "96M", "0").withPattern("text");
+    DemoGuestSpec spec = DemoGuestSpec.uniform(hosts.guestName(), "48M", "0").withPattern("text");
     DemoGuest guest = hosts.source().startGuest(spec).awaitReady();
     JsonNode pages =
-        Journey.begin(hosts, guest, "--bandwidth", "24MB/s").assertArrived().path("pages");
+        Journey.begin(hosts, guest, "--bandwidth", "8MB/s").assertArrived().path("pages");
     assertThat(pages.path("raw").asLong()).describedAs("%s", pages).isLessThan(spec.pages() / 4);
   }
 }

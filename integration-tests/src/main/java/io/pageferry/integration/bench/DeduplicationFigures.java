@@ -88,8 +88,7 @@ final class DeduplicationFigures {
   private WanderingGuest boot(QemuKit kit, String name, long seed)
       throws IOException, InterruptedException {
     DatabaseLoad load = new DatabaseLoad(RECORDS, OPERATIONS_PER_SECOND, READ_PERCENT, seed);
-    return WanderingGuest.boot(
-        workplace, QemuGuestSpec.ofDatabase(name, kit, MEMORY_MIB, load));
+    return WanderingGuest.boot(workplace, QemuGuestSpec.ofDatabase(name, kit, MEMORY_MIB, load));
   }
 
   private JsonNode move(WanderingGuest guest, TargetHost to)
