@@ -11,6 +11,7 @@
  *   ready records=N          all records are there
  *   beat N                   so many operations were done, said once a period
  *   fault WHAT               the server failed, or said something else than what it was told
+ *   fault device WHAT        it has a device that it cannot use
  *   verified records=N faults=N operations=N    the answer to the line "verify"
  *
  * Settings come from the kernel's command line: pageferry_records, pageferry_rate (operations a
@@ -352,6 +353,7 @@ int main(void) {
   if (mount("proc", "/proc", "proc", 0, NULL) != 0 || mount("dev", "/dev", "devtmpfs", 0, NULL) != 0) {
     end("mount");
   }
+  load_modules();
   signal(SIGPIPE, SIG_IGN);
   versions = calloc(records, sizeof *versions);
   if (!versions) {

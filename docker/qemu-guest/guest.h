@@ -1,13 +1,15 @@
-/* What the programs of the small Linux guests have in common: settings, time, numbers by a seed, and
- * the console. */
+/* What the programs of the small Linux guests have in common: settings, time, numbers by a seed,
+ * the console, and modules of the kernel. */
 #ifndef PAGEFERRY_GUEST_H
 #define PAGEFERRY_GUEST_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,6 +71,28 @@ static void prepare_console(void) {
     tcsetattr(STDIN_FILENO, TCSANOW, &console);
   }
   fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
+}
+
+static int device_fault(const char *what) {
+  printf("fault device %s: %s\n", what, strerror(errno));
+  return -1;
+}
+
+/* What drives virtio's devices is not built into every kernel. The modules are numbered in the order
+ * in which they need each other. */
+static void load_modules(void) {
+  char path[32];
+  for (int i = 0;; i++) {
+    snprintf(path, sizeof path, "/modules/%d", i);
+    int module = open(path, O_RDONLY | O_CLOEXEC);
+    if (module < 0) {
+      return;
+    }
+    if (syscall(SYS_finit_module, module, "", 0) != 0) {
+      device_fault(path);
+    }
+    close(module);
+  }
 }
 
 #endif

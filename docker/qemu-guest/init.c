@@ -34,7 +34,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -134,28 +133,6 @@ static void free_noise(void) {
   }
   pages -= freed;
   printf("freed pages=%llu\n", (unsigned long long)freed);
-}
-
-static int device_fault(const char *what) {
-  printf("fault device %s: %s\n", what, strerror(errno));
-  return -1;
-}
-
-/* What drives virtio's devices is not built into every kernel. The modules are numbered in the order
- * in which they need each other. */
-static void load_modules(void) {
-  char path[32];
-  for (int i = 0;; i++) {
-    snprintf(path, sizeof path, "/modules/%d", i);
-    int module = open(path, O_RDONLY | O_CLOEXEC);
-    if (module < 0) {
-      return;
-    }
-    if (syscall(SYS_finit_module, module, "", 0) != 0) {
-      device_fault(path);
-    }
-    close(module);
-  }
 }
 
 static int set_address(int socket, unsigned long request, in_addr_t address) {

@@ -94,7 +94,7 @@ public record QemuGuestSpec(
   }
 
   /**
-   * A guest that can be moved and serves a database.
+   * A guest that can be moved and serves a database. Its kernel says which memory is free.
    *
    * @param kit as {@link QemuKit#prepareDatabase} makes it
    */
@@ -111,7 +111,7 @@ public record QemuGuestSpec(
         "share=on",
         null,
         load,
-        List.of());
+        List.of("-device", "virtio-balloon-pci,free-page-reporting=on"));
   }
 
   /** The same guest with another machine type. */

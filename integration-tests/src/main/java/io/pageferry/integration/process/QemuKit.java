@@ -80,7 +80,8 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
   }
 
   /**
-   * @param servers packages whose program of the same name goes into the guest
+   * @param servers packages whose program of the same name goes into the guest, which can have a
+   *     balloon then
    */
   private static QemuKit prepare(Path initramfs, List<String> servers, List<String> options)
       throws IOException, InterruptedException {
@@ -108,6 +109,9 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
     List<String> build = new ArrayList<>(List.of(checkout().resolve(BUILD).toString()));
     build.addAll(options);
     build.add(initramfs.toString());
+    if (!servers.isEmpty()) {
+      build.add(kernel.orElseThrow().toString());
+    }
     SystemCommand.run(build.toArray(String[]::new));
     return new QemuKit(program.orElseThrow(), kernel.orElseThrow(), initramfs);
   }
