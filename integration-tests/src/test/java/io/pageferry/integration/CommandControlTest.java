@@ -284,7 +284,7 @@ final class CommandControlTest {
     receiving.put(
         "resume",
         CommandGuest.shell(
-            "guest=$(pgrep -f '[r]un %s'); kill -9 $guest; while kill -0 $guest; do :; done; exit 1"
+            "guest=$(pgrep -f '[r]un %s'); kill -9 $guest; while kill -0 $guest; do sleep 0.05; done; exit 1"
                 .formatted(there.socket())));
     expect(receiving);
     Departure departure = migrate(source, here.commands(), new String[0], "--mode", mode);

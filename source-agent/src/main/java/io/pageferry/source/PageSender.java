@@ -60,6 +60,9 @@ final class PageSender implements AutoCloseable {
 
   private long linkNanos;
 
+  /** Frames since then that brought nothing new. */
+  private int framesOfKnown;
+
   PageSender(
       int index,
       TargetLink link,
@@ -273,10 +276,16 @@ final class PageSender implements AutoCloseable {
     emit(frame, pages);
     if (tally.known() - known + tally.deduplicated() - found == pages) {
       knownNanos += workNanos;
+      if (++framesOfKnown > 1) {
+        // The pages in front of the first of them are on their way by now.
+        linkBytes = 0;
+        linkNanos = 0;
+      }
     } else {
       // With what waited since the last such frame: on a slow link a frame of a few bytes waits for
       // the pages in front of it, and the link would look as fast as it is for what comes next.
       encoder.delivered(linkBytes, workNanos, linkNanos);
+      framesOfKnown = 0;
       linkBytes = 0;
       linkNanos = 0;
     }

@@ -73,31 +73,38 @@ final class ImageReservation {
     synchronized (ONE_AT_A_TIME) {
       // What they were promised is what they take now.
       files.forEach(PromisedSpace::forget);
-      List<Wanted> wanted = new ArrayList<>();
-      for (RegionFile file : files) {
-        ImageRegion region = file.region();
-        Path path = region.path();
-        try {
-          wanted.add(
-              new Wanted(
-                  region.index(),
-                  path,
-                  region.name(),
-                  file.unoccupiedBytes(),
-                  file.file().fileSystem()));
-        } catch (IOException e) {
-          throw ImageFailure.of("cannot use memory image", path, e);
-        }
+      try {
+        take(files);
+      } finally {
+        files.forEach(PromisedSpace::promise);
       }
-      checkSpace(wanted);
-      for (RegionFile file : files) {
-        try {
-          take(file.file(), file.region().bytes(), file.allocatedBytes() == 0);
-        } catch (IOException e) {
-          throw notTaken(wanted.get(file.region().index()), e);
-        }
+    }
+  }
+
+  private static void take(List<RegionFile> files) throws ImageException {
+    List<Wanted> wanted = new ArrayList<>();
+    for (RegionFile file : files) {
+      ImageRegion region = file.region();
+      Path path = region.path();
+      try {
+        wanted.add(
+            new Wanted(
+                region.index(),
+                path,
+                region.name(),
+                file.unoccupiedBytes(),
+                file.file().fileSystem()));
+      } catch (IOException e) {
+        throw ImageFailure.of("cannot use memory image", path, e);
       }
-      files.forEach(PromisedSpace::promise);
+    }
+    checkSpace(wanted);
+    for (RegionFile file : files) {
+      try {
+        take(file.file(), file.region().bytes(), file.allocatedBytes() == 0);
+      } catch (IOException e) {
+        throw notTaken(wanted.get(file.region().index()), e);
+      }
     }
   }
 

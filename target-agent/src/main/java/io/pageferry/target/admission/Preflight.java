@@ -87,11 +87,11 @@ public final class Preflight {
         guest.launch(launchLimit);
       }
       guest.requireSameMachine(offer.machine());
+      // Before its page faults are taken: nobody would answer one that this prevents.
+      guest.awaitReserved();
       if (offer.postcopy() != PostcopyWish.NO && both.has(Capabilities.POSTCOPY)) {
         takeFaults(offer, guest);
       }
-      // The last thing: memory is promised to the source by the answer to its offer.
-      guest.awaitReserved();
       admitted = true;
       return guest;
     } finally {

@@ -274,6 +274,10 @@ public final class IncomingGuest {
         image = recall ? returned(regionBytes) : null;
         if (image == null) {
           image = made(regionBytes);
+          if (held && granuleBytes() > ImageRegion.PAGE_BYTES) {
+            // The guest's process reserves huge pages as well, as soon as it maps them.
+            reserve(image);
+          }
         }
         return;
       }
@@ -464,10 +468,10 @@ public final class IncomingGuest {
     memory = taking;
     long deadline = System.nanoTime() + limit.toNanos();
     while (!reached(deadline)) {
-      requireAlive();
       if (taking != null && taking.hasFailed()) {
         awaitReserved();
       }
+      requireAlive();
       pause();
     }
   }

@@ -41,7 +41,7 @@ final class ReservedMemory implements AutoCloseable {
     } catch (IOException e) {
       failure = e;
       return;
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       failure = new IOException(e);
       return;
     }

@@ -12,7 +12,6 @@ import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.Receptions;
 import io.pageferry.target.incoming.IncomingGuest;
 import io.pageferry.target.reception.Arrival;
-import io.pageferry.target.reception.Reception;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -71,7 +70,12 @@ public final class OwnershipDesk {
     }
     try (OwnershipLedger ledger =
         OwnershipLedger.open(stateDirectory, LedgerSide.TARGET, migration)) {
-      Sweep.abandon(ledger);
+      // What was asked above may be out of date: a guest that was taken over since is nobody's to
+      // abandon.
+      switch (ledger.current()) {
+        case RECEIVING, PREPARED, ABANDONED -> Sweep.abandon(ledger);
+        default -> {}
+      }
     } catch (LedgerException e) {
       // Held: another agent of this host is at it. What it has written so far is the answer.
       if (e.problem() != LedgerException.Problem.HELD) {
@@ -148,7 +152,7 @@ public final class OwnershipDesk {
     if (ended != null) {
       throw new MigrationAborted(AbortReason.GUEST_ENDED, ended);
     }
-    if (!awaitsPages(entry, arrival)) {
+    if (!lacksPages(entry, arrival)) {
       throw new MigrationAborted(
           AbortReason.PROTOCOL_VIOLATION, "nothing is missing of this guest on the target");
     }
@@ -156,26 +160,34 @@ public final class OwnershipDesk {
 
   /**
    * Whether the source may bring what is missing; that may be here by now, and the source still
-   * welcome to compare. Not while a guest is being taken over: it may yet be given back.
+   * welcome to compare.
    */
-  private static boolean awaitsPages(LedgerEntry entry, Optional<Arrival> arrival) {
-    boolean resumable = arrival.filter(Arrival::resumable).isPresent();
-    boolean takingOver = !resumable && arrival.filter(Reception.class::isInstance).isPresent();
-    return resumable
-        ? entry.state() == LedgerState.TAKEN_OVER
-        : !takingOver && Unfinished.is(entry.state(), entry.fields());
+  private static boolean lacksPages(LedgerEntry entry, Optional<Arrival> arrival) {
+    return Unfinished.is(entry.state(), entry.fields())
+        || (entry.state() == LedgerState.TAKEN_OVER && resumable(arrival));
+  }
+
+  private static boolean resumable(Optional<Arrival> arrival) {
+    return arrival.filter(Arrival::resumable).isPresent();
+  }
+
+  /**
+   * Of a guest that was taken over. RUNNING is said of one only that needs nothing of the source
+   * any more, which ends its copy then; and before a guest was started it may yet be given back.
+   */
+  private static OwnershipState takenOver(LedgerEntry entry, Optional<Arrival> arrival) {
+    boolean started = entry.fields().isSet(IncomingGuest.STARTED);
+    if (lacksPages(entry, arrival)) {
+      return started || resumable(arrival) ? OwnershipState.FETCHING : OwnershipState.TAKEN_OVER;
+    }
+    return started ? OwnershipState.RUNNING : OwnershipState.TAKEN_OVER;
   }
 
   private static OwnershipState state(LedgerEntry entry, Optional<Arrival> arrival) {
     return switch (entry.state()) {
       case RECEIVING -> OwnershipState.RECEIVING;
       case PREPARED -> OwnershipState.PREPARED;
-      case TAKEN_OVER ->
-          awaitsPages(entry, arrival)
-              ? OwnershipState.FETCHING
-              : entry.fields().isSet(IncomingGuest.STARTED)
-                  ? OwnershipState.RUNNING
-                  : OwnershipState.TAKEN_OVER;
+      case TAKEN_OVER -> takenOver(entry, arrival);
       // A guest that ended too early has fetched nothing more: RESUME is answered with how it
       // ended. Whether one that nobody saw start has run there, nobody can say.
       case COMPLETED ->
