@@ -414,7 +414,9 @@ final class PostCopyRecoveryTest {
       RunningProcess early = recover(hosts, id, "--settle-for", "60s");
       await("the recovery's answer to 'source status'")
           .atMost(Journey.LIMIT)
-          .until(() -> sourceStatus(hosts).contains(id + "  guest " + guest.spec().name()));
+          // Of one that nobody recovers yet the ledger tells, without "to".
+          .until(
+              () -> sourceStatus(hosts).contains(id + "  guest " + guest.spec().name() + " to "));
       early.signal(Signal.INT);
       assertThat(early.awaitExit(Journey.LIMIT)).describedAs(early.state()).isEqualTo(RECOVERABLE);
       relay.mend();

@@ -190,7 +190,7 @@ final class Fetching {
     ReceptionEvent event;
     if (present == null) {
       event = inbox.take(SourceLine.LOOK);
-      if (event == null && allHere && since(unlinkedSince, limits.abandonAfter())) {
+      if (event == null && allHere && started && since(unlinkedSince, limits.abandonAfter())) {
         story.warn("migration {}: the source did not come back to compare; it can ask", migration);
         return Outcome.UNCONFIRMED;
       }
@@ -219,7 +219,7 @@ final class Fetching {
         resume(asked, door);
         yield null;
       }
-      case ReceptionEvent.GuestEnded ended -> allHere ? null : ended(ended.sentence());
+      case ReceptionEvent.GuestEnded ended -> allHere && started ? null : ended(ended.sentence());
       case ReceptionEvent.FaultsFailed failed -> {
         story.error(
             "guest '{}': its page faults cannot be served any more ({}): it waits at the next"
@@ -307,7 +307,9 @@ final class Fetching {
   private Outcome ended(String sentence) {
     lastWords = sentence;
     story.warn(
-        "guest '{}' ended before all of its pages were here ({} missing): {}",
+        started
+            ? "guest '{}' ended before all of its pages were here ({} missing): {}"
+            : "guest '{}' ended and is not known to have run here ({} pages missing): {}",
         name,
         missing.missing(),
         sentence);
@@ -378,6 +380,10 @@ final class Fetching {
     }
     DigestValue theirs = digest;
     if (!landedSaid || theirs == null || settledSaid) {
+      return SourceLine.LOOK;
+    }
+    if (!started) {
+      // Its source would end the copy there, which may be what there is of this guest in the end.
       return SourceLine.LOOK;
     }
     Duration watching = pace.watch();
