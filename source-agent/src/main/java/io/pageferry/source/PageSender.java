@@ -111,6 +111,7 @@ final class PageSender implements AutoCloseable {
       throws IOException, InterruptedException {
     tally = new PageTally();
     knownNanos = 0;
+    framesOfKnown = 0;
     linkBytes = 0;
     linkNanos = 0;
     coming.clear();
