@@ -49,6 +49,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 
@@ -344,11 +345,11 @@ final class Migration {
   }
 
   /** Whether the target is to look for what pages hold; null if not. */
-  private @Nullable Deduplication deduplication(TargetLink link) {
+  private @Nullable Supplier<Deduplication> deduplication(TargetLink link) {
     return settings.mode() != MigrationMode.POSTCOPY
             && settings.dedup() != Dedup.OFF
             && link.has(Capabilities.REFERENCE)
-        ? new Deduplication(settings.dedup() == Dedup.ON, settings.bandwidth())
+        ? () -> new Deduplication(settings.dedup() == Dedup.ON, settings.bandwidth())
         : null;
   }
 

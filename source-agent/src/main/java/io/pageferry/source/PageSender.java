@@ -60,7 +60,12 @@ final class PageSender implements AutoCloseable {
 
   private long linkNanos;
 
-  /** Frames since then that brought nothing new. */
+  /** What was handed to the link in all, and how long that took. */
+  private long emittedBytes;
+
+  private long emittingNanos;
+
+  /** Frames since the encoder last heard that brought nothing new. */
   private int framesOfKnown;
 
   PageSender(
@@ -180,12 +185,8 @@ final class PageSender implements AutoCloseable {
     try {
       // Before this piece: a guest may be waiting for one of them, and this one may take long.
       sendZeros(round, tally);
-      if (mayRefer && dedup != null && dedup.worthwhile() && refer(round, snapshot)) {
-        offered.add(taking);
-        taking = spare.isEmpty() ? new OfferedPiece() : spare.poll();
-        if (offered.size() == SourceConversation.MAX_UNANSWERED_REFERENCES) {
-          sendWhatIsWanted(round, again);
-        }
+      if (mayRefer && dedup != null) {
+        offerOrSend(round, dedup, snapshot, again);
         return;
       }
       taking.referred.clear();
@@ -193,6 +194,31 @@ final class PageSender implements AutoCloseable {
     } finally {
       taking.release();
     }
+  }
+
+  private void offerOrSend(int round, Deduplication choice, ByteBuf snapshot, boolean again)
+      throws IOException, InterruptedException {
+    int pages = taking.piece.pages();
+    long begin = System.nanoTime() - taking.readNanos;
+    long bytesBefore = emittedBytes;
+    long waitedBefore = emittingNanos;
+    if (!choice.offering()) {
+      // Of pages that were offered: what they take is not to be counted to those that are not.
+      settle(round, again);
+      taking.referred.clear();
+      sendContent(round, taking);
+    } else if (refer(round, snapshot)) {
+      offered.add(taking);
+      taking = spare.isEmpty() ? new OfferedPiece() : spare.poll();
+      if (offered.size() == SourceConversation.MAX_UNANSWERED_REFERENCES) {
+        sendWhatIsWanted(round, again);
+      }
+    } else {
+      taking.referred.clear();
+      sendContent(round, taking);
+    }
+    choice.sent(
+        pages, emittedBytes - bytesBefore, System.nanoTime() - begin, emittingNanos - waitedBefore);
   }
 
   private ByteBuf snapshot(RoundWork.Piece piece) throws IOException {
@@ -321,14 +347,14 @@ final class PageSender implements AutoCloseable {
       throw e;
     }
     channel.sendFrame(frame);
+    long waited = System.nanoTime() - begin;
     linkBytes += bytes;
-    linkNanos += System.nanoTime() - begin;
+    linkNanos += waited;
+    emittedBytes += bytes;
+    emittingNanos += waited;
     progress.sent(pages, bytes);
     if (warm != null) {
       warm.sent(bytes);
-    }
-    if (dedup != null) {
-      dedup.sent(bytes);
     }
   }
 

@@ -25,6 +25,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -50,7 +51,6 @@ final class RoundSender implements AutoCloseable {
   private final MigrationProgress progress;
   private final @Nullable BaseCache bases;
   private final @Nullable WarmStart warm;
-  private final @Nullable Deduplication dedup;
   private final boolean zeroRuns;
   private final DeltaRule deltaRule = new DeltaRule();
   private final List<PageSender> senders = new ArrayList<>();
@@ -100,7 +100,8 @@ final class RoundSender implements AutoCloseable {
    * @param guestGone whether the guest's process has ended while its pages are sent
    * @param encodings what may be used; its bases are closed with this
    * @param warm finds out what the target still has; null where it is not asked. Closed with this
-   * @param dedup whether pages are offered by their digests; null where they are not
+   * @param dedup makes what says for each channel whether its pages are offered by their digests;
+   *     null where they are not
    */
   RoundSender(
       TargetLink link,
@@ -110,10 +111,9 @@ final class RoundSender implements AutoCloseable {
       Pacer pacer,
       PageEncodings encodings,
       @Nullable WarmStart warm,
-      @Nullable Deduplication dedup,
+      @Nullable Supplier<Deduplication> dedup,
       MigrationProgress progress) {
     this.warm = warm;
-    this.dedup = dedup;
     this.link = link;
     this.guestGone = guestGone;
     this.progress = progress;
@@ -122,7 +122,16 @@ final class RoundSender implements AutoCloseable {
     List<PeerChannel> channels = link.data();
     for (int index = 0; index < channels.size(); index++) {
       senders.add(
-          new PageSender(index, link, image, digest, pacer, encodings, warm, dedup, progress));
+          new PageSender(
+              index,
+              link,
+              image,
+              digest,
+              pacer,
+              encodings,
+              warm,
+              dedup == null ? null : dedup.get(),
+              progress));
       tallies.add(new PageTally());
     }
     threads =
@@ -192,14 +201,11 @@ final class RoundSender implements AutoCloseable {
     if (warm != null && round == 1) {
       warm.begin();
     }
-    if (dedup != null && round == 1) {
-      dedup.begin();
-    }
     PageTally tally =
         sendPages(
             round,
             work,
-            dedup != null && (round == 1 || !last),
+            round == 1 || !last,
             () -> {
               if (guestGone.getAsBoolean()) {
                 throw new GuestGoneException("the guest ended");

@@ -1,0 +1,95 @@
+package io.pageferry.source;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+
+/** When pages are offered by their digests: times are made up, as a clock would have them. */
+class DeduplicationTest {
+  private static final int PIECE = 64;
+  private static final long PAGE = 4096;
+
+  /** Of a link of 1 Gbit/s. */
+  private static final long LINK_NANOS = 33_000;
+
+  private static final long WORK_NANOS = 4_000;
+
+  private static final long GIGABIT = 125_000_000;
+
+  private int offered;
+  private int pieces;
+
+  /** Pages go out, each way by its own costs; the second half is counted. */
+  private double shareOffered(Deduplication choice, Costs plain, Costs offering) {
+    int all = 4000;
+    for (int i = 0; i < all; i++) {
+      Costs now = choice.offering() ? offering : plain;
+      if (i >= all / 2) {
+        pieces++;
+        offered += choice.offering() ? 1 : 0;
+      }
+      choice.sent(PIECE, now.bytes * PIECE, now.nanos * PIECE, now.waitNanos * PIECE);
+    }
+    return (double) offered / pieces;
+  }
+
+  /** Of a page: bytes on the wire, what it took, and what of that the link was waited for. */
+  private record Costs(long bytes, long nanos, long waitNanos) {}
+
+  @Test
+  void aLinkThatIsWaitedForIsWorthAnOffer() {
+    Costs waiting = new Costs(PAGE, LINK_NANOS, LINK_NANOS - WORK_NANOS);
+    Costs half = new Costs(PAGE / 2, LINK_NANOS / 2, LINK_NANOS / 2 - 2 * WORK_NANOS + 1000);
+    assertThat(shareOffered(new Deduplication(false, 0), waiting, half)).isEqualTo(1);
+  }
+
+  @Test
+  void aLinkThatIsKnownToBeSlowNeedsNoTrial() {
+    Deduplication choice = new Deduplication(false, GIGABIT);
+    assertThat(choice.offering()).isTrue();
+    Costs waiting = new Costs(PAGE, LINK_NANOS, LINK_NANOS - WORK_NANOS);
+    assertThat(shareOffered(choice, waiting, waiting)).as("and keeps on").isEqualTo(1);
+  }
+
+  @Test
+  void aSenderThatHasNoTimeIsSparedTheHashing() {
+    // Some 60 MB/s, but it is the processor and not the link that takes so long.
+    Costs busy = new Costs(PAGE, 60_000, 2_000);
+    Costs hashing = new Costs(PAGE, 90_000, 2_000);
+    assertThat(shareOffered(new Deduplication(false, 0), busy, hashing)).isZero();
+  }
+
+  @Test
+  void whatWasBegunEndsWhereItOnlyCosts() {
+    Costs busy = new Costs(PAGE, 60_000, 2_000);
+    Costs hashing = new Costs(PAGE, 90_000, 2_000);
+    assertThat(shareOffered(new Deduplication(false, GIGABIT), busy, hashing)).isLessThan(0.05);
+  }
+
+  @Test
+  void anAnswerThatIsLongInComingIsComparedAndStaysWhereItIsTheQuickerWay() {
+    // The link shows in the answers only: what goes out fits into the buffers on the way.
+    Costs waiting = new Costs(PAGE, LINK_NANOS, LINK_NANOS - WORK_NANOS);
+    Costs found = new Costs(PAGE / 3, LINK_NANOS / 3 + WORK_NANOS, 100);
+    assertThat(shareOffered(new Deduplication(false, 0), waiting, found)).isGreaterThan(0.9);
+  }
+
+  @Test
+  void anAnswerThatIsLongInComingFromABusyTargetIsGivenUp() {
+    Costs waiting = new Costs(PAGE, LINK_NANOS, LINK_NANOS - WORK_NANOS);
+    Costs late = new Costs(PAGE, 2 * LINK_NANOS, 100);
+    assertThat(shareOffered(new Deduplication(false, 0), waiting, late)).isLessThan(0.1);
+  }
+
+  @Test
+  void aFastLinkIsLeftAlone() {
+    Costs fast = new Costs(PAGE, WORK_NANOS, WORK_NANOS / 2);
+    assertThat(shareOffered(new Deduplication(false, 0), fast, fast)).isZero();
+  }
+
+  @Test
+  void toldToItOffersAlways() {
+    Costs fast = new Costs(PAGE, WORK_NANOS, 0);
+    assertThat(shareOffered(new Deduplication(true, 0), fast, fast)).isEqualTo(1);
+  }
+}
