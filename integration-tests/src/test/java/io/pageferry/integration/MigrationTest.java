@@ -196,6 +196,7 @@ final class MigrationTest {
                 + pages.path("zstd").asLong()
                 + pages.path("delta").asLong()
                 + pages.path("known").asLong()
+                + pages.path("partlyKnown").asLong()
                 + pages.path("deduplicated").asLong());
     assertThat(pages.path("sent").asLong() - pages.path("resent").asLong())
         .isEqualTo(pages.path("total").asLong());

@@ -109,6 +109,10 @@ final class WarmStartTest {
     PeerSecurity back = hosts.tls().exchange();
     JsonNode home = arrive(depart(east, toWest, guest, back), toWest, guest);
     assertThat(known(home)).describedAs("%s", home).isGreaterThan(guest.pages() / 2);
+    // It writes to a part of a page.
+    assertThat(home.path("pages").path("partlyKnown").asLong())
+        .describedAs("%s", home)
+        .isPositive();
     assertThat(wire(home)).describedAs("%s", home).isLessThan(wire(away) / 2);
     assertThat(copies(west.imageFolder(), guest)).as("it is the guest's memory again").isEmpty();
     assertThat(copies(east.imageFolder(), guest)).hasSize(1);

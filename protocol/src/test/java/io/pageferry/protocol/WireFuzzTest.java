@@ -29,6 +29,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Random;
@@ -185,17 +186,23 @@ class WireFuzzTest {
       out.writeIntLE(random.nextInt(3)).writeShortLE(random.nextInt(3)).writeShortLE(runs);
       long first = 0;
       for (int run = 0; run < runs; run++) {
-        int encoding = random.nextInt(9);
+        int encoding = random.nextInt(10);
         int count = random.nextInt(4);
         int length =
             switch (encoding) {
               case 1, 5 -> random.nextInt(20) / 19;
               case 2 -> count * 4096;
               case 7 -> count * 32;
+              case 8 -> 1 + count + random.nextInt(3) * 512;
               default -> random.nextInt(60);
             };
         byte[] data = new byte[length];
         random.nextBytes(data);
+        if (encoding == 8 && random.nextBoolean()) {
+          // A form and one part a page: what follows may well fit.
+          data[0] = (byte) random.nextInt(5);
+          Arrays.fill(data, 1, 1 + count, (byte) (1 << random.nextInt(8)));
+        }
         out.writeLongLE(first).writeIntLE(count).writeByte(encoding).writeZero(3);
         out.writeIntLE(length).writeBytes(data);
         first += count + random.nextInt(10);
@@ -370,6 +377,15 @@ class WireFuzzTest {
     @Override
     public void bases(int round, int region, long firstPage, ByteBuffer into) {
       check(round, region, firstPage, into.remaining() / 4096);
+      while (into.hasRemaining()) {
+        into.putLong(firstPage);
+      }
+    }
+
+    @Override
+    public void earlier(int round, int region, long firstPage, int count, ByteBuffer into) {
+      assertThat(into.remaining()).isEqualTo(count * 4096);
+      check(round, region, firstPage, count);
       while (into.hasRemaining()) {
         into.putLong(firstPage);
       }

@@ -34,6 +34,9 @@ final class Deduplication {
 
   private static final int LONGEST_PAUSE = 64;
 
+  /** Stretches of code that has never run: it keeps a sender from waiting for any link. */
+  private static final int COLD = 4;
+
   private final boolean always;
   private boolean offering;
 
@@ -45,8 +48,8 @@ final class Deduplication {
 
   private int pause = FIRST_PAUSE;
 
-  /** Stretches until the other way is tried; an offer at first as soon as it may be. */
-  private int due;
+  /** Stretches until the other way may be tried. */
+  private int due = COLD;
 
   // Of the present stretch.
   private long pages;

@@ -224,6 +224,7 @@ final class MigrationJournal {
             tally.zstd(),
             tally.delta(),
             tally.known(),
+            tally.partlyKnown(),
             tally.deduplicated(),
             Math.max(0, sentPages - memoryBytes / 4096),
             faultedPages,

@@ -45,6 +45,7 @@ import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 
@@ -248,6 +249,15 @@ final class ScriptedSource implements AutoCloseable {
   /** Pages that the target is said to have. */
   static ByteBuf knownBatch(int round, long first, int pages) {
     return run(round, 0, first, pages, 5, new byte[0]);
+  }
+
+  /** A page of which only this part is not what the target has. */
+  static ByteBuf part(int round, long page, int part, int content) {
+    byte[] data = new byte[2 + 512];
+    Arrays.fill(data, (byte) content);
+    data[0] = 1; // as it is
+    data[1] = (byte) (1 << part);
+    return run(round, 0, page, 1, 8, data);
   }
 
   /** So many neighbours that are said to have this content each. */

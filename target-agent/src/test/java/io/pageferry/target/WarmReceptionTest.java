@@ -12,7 +12,7 @@ import io.pageferry.protocol.message.Recalled;
 import io.pageferry.protocol.message.RoundBegin;
 import io.pageferry.protocol.message.RoundEnd;
 import io.pageferry.protocol.message.RoundLanded;
-import io.pageferry.protocol.page.ContentDigest;
+import io.pageferry.protocol.page.PartDigests;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -36,6 +36,7 @@ class WarmReceptionTest {
   private static final int FIRST = 500;
 
   private static final int COUNT = 100;
+  private static final int DIGEST = Recalled.DIGEST_BYTES;
   private static final byte[] SALT = salt();
 
   private TargetBench bench;
@@ -86,8 +87,8 @@ class WarmReceptionTest {
     do {
       some = source.expect(Recalled.class);
       for (int i = 0; i < some.pages(); i++) {
-        byte[] digest = Arrays.copyOfRange(some.digests(), i * 16, (i + 1) * 16);
-        if (!Arrays.equals(digest, new byte[16])) {
+        byte[] digest = Arrays.copyOfRange(some.digests(), i * DIGEST, (i + 1) * DIGEST);
+        if (!Arrays.equals(digest, new byte[DIGEST])) {
           digests.put(some.firstPage() + i, digest);
         }
       }
@@ -100,7 +101,7 @@ class WarmReceptionTest {
     while (page.hasRemaining()) {
       page.put((byte) content);
     }
-    return Arrays.copyOf(new ContentDigest(SALT).of(page, 0), 16);
+    return Arrays.copyOf(new PartDigests(SALT).of(page, 0), DIGEST);
   }
 
   private static byte[] page(Path image, long page) throws Exception {
@@ -131,11 +132,16 @@ class WarmReceptionTest {
       source.data.getFirst().sendFrame(source.zeros(1, 0, FIRST + 2));
       source.data.getFirst().sendFrame(source.batch(1, FIRST + 2, 1, 'b'));
       source.data.getFirst().sendFrame(ScriptedSource.knownBatch(1, FIRST + 3, 50));
-      endRound(source, 1, FIRST + 53);
+      source.data.getFirst().sendFrame(ScriptedSource.part(1, FIRST + 60, 1, 'c'));
+      endRound(source, 1, FIRST + 54);
       Path image = bench.image("alpha");
       assertThat(page(image, FIRST + 1)).as("zero now").containsOnly(0);
       assertThat(page(image, FIRST + 2)).as("another now").containsOnly('b');
       assertThat(page(image, FIRST + 3)).containsOnly('a');
+      byte[] inPart = new byte[4096];
+      Arrays.fill(inPart, (byte) 'a');
+      Arrays.fill(inPart, 512, 1024, (byte) 'c');
+      assertThat(page(image, FIRST + 60)).as("in part another now").isEqualTo(inPart);
       source.control.send(new Abort(AbortReason.CANCELLED, "cut again"));
       bench.awaitIdle();
     }
@@ -155,6 +161,33 @@ class WarmReceptionTest {
     // That was a breach of the protocol: what it left is not kept.
     assertThat(copies()).isEmpty();
     assertThat(TargetBench.files(bench.images)).isEmpty();
+  }
+
+  @Test
+  void whatHasLandedIsNoLongerWhatWasNamed() throws Exception {
+    try (ScriptedSource source = new ScriptedSource(bench.address(), MEMORY)) {
+      source.begin("alpha", 1, false);
+      assertThat(recall(source)).hasSize(COUNT);
+      source.control.send(new RoundBegin(1, false, PAGES));
+      source.data.getFirst().sendFrame(source.batch(1, FIRST + 2, 1, 'b'));
+      source.data.getFirst().sendFrame(ScriptedSource.part(1, FIRST + 2, 0, 'c'));
+      assertThat(source.expectAbort().reason()).isEqualTo(AbortReason.PROTOCOL_VIOLATION);
+      bench.awaitIdle();
+    }
+  }
+
+  @Test
+  void partsComeInTheFirstRoundOnly() throws Exception {
+    try (ScriptedSource source = new ScriptedSource(bench.address(), MEMORY)) {
+      source.begin("alpha", 1, false);
+      assertThat(recall(source)).hasSize(COUNT);
+      source.control.send(new RoundBegin(1, false, 0));
+      endRound(source, 1, 0);
+      source.control.send(new RoundBegin(2, false, PAGES));
+      source.data.getFirst().sendFrame(ScriptedSource.part(2, FIRST + 2, 0, 'c'));
+      assertThat(source.expectAbort().reason()).isEqualTo(AbortReason.PROTOCOL_VIOLATION);
+      bench.awaitIdle();
+    }
   }
 
   @Test

@@ -129,6 +129,7 @@ public record MigrationReport(
    * @param total in the guest's memory
    * @param sent all that crossed, repetitions included
    * @param known of which only the names were sent: the target had them from an earlier time
+   * @param partlyKnown of which only parts were sent: the target had the rest
    * @param deduplicated of which only the digests were sent: the target found the content
    * @param resent of these, those sent before
    * @param faulted sent by post-copy because the guest waited for them
@@ -144,6 +145,7 @@ public record MigrationReport(
       long zstd,
       long delta,
       long known,
+      long partlyKnown,
       long deduplicated,
       long resent,
       long faulted,

@@ -71,6 +71,7 @@ public final class ReportSummary {
     add(parts, pages.zstd(), "zstd");
     add(parts, pages.delta(), "delta");
     add(parts, pages.known(), "known");
+    add(parts, pages.partlyKnown(), "partly known");
     add(parts, pages.deduplicated(), "deduplicated");
     return parts.isEmpty() ? "none" : String.join(", ", parts);
   }

@@ -26,7 +26,7 @@ class ReportFileTest {
         new MigrationReport.DowntimeParts(0.5, 6.25, 3.0, 1.5, 1.5),
         11.5,
         12.0,
-        new MigrationReport.Pages(131072, 135000, 98304, 30000, 6696, 0, 0, 0, 0, 3928, 0, 0, 0),
+        new MigrationReport.Pages(131072, 135000, 98304, 30000, 6696, 0, 0, 0, 0, 0, 3928, 0, 0, 0),
         new MigrationReport.Bytes(140000000, 552960000),
         new MigrationReport.DeltaCache(67108864, 210, 3928, 0),
         List.of(

@@ -65,7 +65,7 @@ class ReportSummaryTest {
             null,
             null,
             new MigrationReport.Pages(
-                131072, 131072, 100000, 31072, 0, 0, 0, 0, 0, 0, 321, 130751, 0),
+                131072, 131072, 100000, 31072, 0, 0, 0, 0, 0, 0, 0, 321, 130751, 0),
             done.bytes(),
             done.deltaCache(),
             List.of(new MigrationReport.Round(1, 131072, 130000000, 640, 0, 0)),

@@ -111,9 +111,10 @@ final class WarmReturnFigures {
       results.say(
           String.format(
               Locale.ROOT,
-              "%s, %,d known%n%s, the way there%n  %.0f operations/s meanwhile",
+              "%s, %,d known, %,d partly%n%s, the way there%n  %.0f operations/s meanwhile",
               SavingsBench.counts(back),
               back.path("pages").path("known").asLong(),
+              back.path("pages").path("partlyKnown").asLong(),
               SavingsBench.counts(there),
               (after.number() - before.number()) * 1e9 / (after.nanos() - before.nanos())));
     }

@@ -4,8 +4,8 @@ import io.pageferry.protocol.frame.FrameType;
 import java.util.Arrays;
 
 /**
- * Digests of pages that the target still has from an earlier time, for pages that lie side by side.
- * A series of these messages ascends; what it leaves out the target does not have.
+ * Digests of pages that the target still has from an earlier time, part by part, for pages that lie
+ * side by side. A series of these messages ascends; what it leaves out the target does not have.
  *
  * @param region number of the region
  * @param last whether the series, for the whole image, is complete with this message
@@ -17,11 +17,14 @@ import java.util.Arrays;
 @SuppressWarnings("ArrayRecordComponent") // equals, hashCode and toString are written out below
 public record Recalled(int region, boolean last, long firstPage, byte[] digests)
     implements Message {
-  /** Of each page. */
-  public static final int DIGEST_BYTES = 16;
+  /** Of each part of a page; all zero for one that the target does not have. */
+  public static final int PART_DIGEST_BYTES = 8;
+
+  /** Of each page, which has eight parts of 512 bytes. */
+  public static final int DIGEST_BYTES = 8 * PART_DIGEST_BYTES;
 
   /** As many as fit the shortest payload that a peer may insist on ({@link Limits}). */
-  public static final int MAX_PAGES = 4095;
+  public static final int MAX_PAGES = 1023;
 
   public Recalled {
     Bounds.check("region", region, 0, Offer.MAX_REGIONS - 1L);

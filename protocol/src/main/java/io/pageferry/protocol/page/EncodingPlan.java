@@ -13,7 +13,9 @@ final class EncodingPlan {
   private final int[] pages = new int[PageBatch.MAX_PAGES];
   private final PageEncoding[] encoding = new PageEncoding[PageBatch.MAX_PAGES];
 
-  /** Where the data lies: in the snapshot, or in the buffer of blocks or of differences. */
+  /**
+   * Where the data lies: in the snapshot, or in the buffer of blocks, of differences or of parts.
+   */
   private final int[] offset = new int[PageBatch.MAX_PAGES];
 
   private final int[] length = new int[PageBatch.MAX_PAGES];
@@ -39,6 +41,10 @@ final class EncodingPlan {
     } else {
       add(PageEncoding.KNOWN, first, count, 0, 0);
     }
+  }
+
+  void parts(long first, int count, int dataOffset, int bytes) {
+    add(PageEncoding.PARTS, first, count, dataOffset, bytes);
   }
 
   void raw(long first, int count, int snapshotOffset) {
@@ -98,7 +104,13 @@ final class EncodingPlan {
   }
 
   /** Writes all runs with their data from {@code index} on. */
-  void write(ByteBuf out, int index, ByteBuf snapshot, ByteBuf blocks, ByteBuf differences) {
+  void write(
+      ByteBuf out,
+      int index,
+      ByteBuf snapshot,
+      ByteBuf blocks,
+      ByteBuf differences,
+      ByteBuf parts) {
     int at = index;
     for (int run = 0; run < runs; run++) {
       PageBatch.writeRunHeader(out, at, firstPage[run], pages[run], encoding[run], length[run]);
@@ -107,6 +119,7 @@ final class EncodingPlan {
           switch (encoding[run]) {
             case LZ4, ZSTD -> blocks;
             case DELTA -> differences;
+            case PARTS -> parts;
             default -> snapshot;
           };
       out.setBytes(at, data, offset[run], length[run]);
@@ -122,6 +135,7 @@ final class EncodingPlan {
         case DELTA -> tally.delta(pages[run]);
         case KNOWN -> tally.known(pages[run]);
         case ZSTD -> tally.zstd(pages[run]);
+        case PARTS -> {} // counted page by page
         default -> tally.lz4(pages[run]);
       }
     }

@@ -8,18 +8,22 @@ import java.nio.ByteBuffer;
 
 /**
  * What the target says that it still has of a guest's memory, by digest and page by page: while the
- * first round is sent, a page whose content is the same goes by name only.
+ * first round is sent, a page whose content is the same goes by name only, and of one that has
+ * changed only the parts that have.
  *
  * <p>The series of digests ascends, as the round does. {@link #await} lets a sender wait until it
  * has come as far as the pages that are to be sent next.
  *
- * <p>Holds 16 bytes for each page of the guest, off the heap, from the first digest on.
+ * <p>Holds 64 bytes for each page of the guest, off the heap, from the first digest on.
  *
  * <p>Threading: {@link #take} and {@link #close} by one thread; the rest by any number of senders,
  * none of which may be at work when it is closed.
  */
 public final class KnownPages implements AutoCloseable {
   private static final int DIGEST = Recalled.DIGEST_BYTES;
+
+  /** A part's digest; only compared. */
+  private static final ValueLayout.OfLong WORD = ValueLayout.JAVA_LONG_UNALIGNED;
 
   private final Arena arena = Arena.ofShared();
   private final ImageLayout layout;
@@ -29,7 +33,7 @@ public final class KnownPages implements AutoCloseable {
   private final long[] offsets;
 
   /** A table a region, made for the first digest; published by {@link #frontier}. */
-  private MemorySegment[] digests = {};
+  private MemorySegment[] named = {};
 
   /** All pages before this one, counted over all regions, have been spoken of. */
   private volatile long frontier;
@@ -51,8 +55,8 @@ public final class KnownPages implements AutoCloseable {
   }
 
   /** For one sender. */
-  ContentDigest digest() {
-    return new ContentDigest(salt);
+  PartDigests digests() {
+    return new PartDigests(salt);
   }
 
   /**
@@ -72,7 +76,7 @@ public final class KnownPages implements AutoCloseable {
       MemorySegment.copy(
           said.digests(),
           0,
-          digests[said.region()],
+          named[said.region()],
           ValueLayout.JAVA_BYTE,
           said.firstPage() * DIGEST,
           said.digests().length);
@@ -89,11 +93,11 @@ public final class KnownPages implements AutoCloseable {
 
   /** Without the memory for them pages are sent; it is not what a migration fails of. */
   private boolean makeTables() {
-    if (digests.length > 0) {
+    if (named.length > 0) {
       return true;
     }
     try {
-      digests =
+      named =
           layout.regions().stream()
               .map(region -> arena.allocate(region.pages() * DIGEST, Long.BYTES))
               .toArray(MemorySegment[]::new);
@@ -140,33 +144,38 @@ public final class KnownPages implements AutoCloseable {
   }
 
   /**
-   * Whether the target still has this very content at this page.
+   * Which parts of a page the target lacks.
    *
-   * @param digest the sender's own
+   * @param digests the sender's own
    * @param memory has the page as it would be sent, from {@code at} on; nobody changes it
+   * @return bit i set for part i; 0 if the target has this very content, {@link PageParts#ALL} if
+   *     it has nothing of it
    */
-  boolean has(int region, long page, ContentDigest digest, ByteBuffer memory, int at) {
-    if (resting || offsets[region] + page >= frontier || digests.length == 0) {
-      return false;
+  int lacking(int region, long page, PartDigests digests, ByteBuffer memory, int at) {
+    if (resting || offsets[region] + page >= frontier || named.length == 0) {
+      return PageParts.ALL;
     }
-    long named = page * DIGEST;
-    if (ZeroPages.isZero(digests[region], named, DIGEST)) {
-      return false;
+    MemorySegment there = named[region];
+    long begin = page * DIGEST;
+    if (ZeroPages.isZero(there, begin, DIGEST)) {
+      return PageParts.ALL;
     }
-    byte[] own = digest.of(memory, at);
-    for (int i = 0; i < DIGEST; i++) {
-      if (digests[region].get(ValueLayout.JAVA_BYTE, named + i) != own[i]) {
-        return false;
+    MemorySegment own = MemorySegment.ofArray(digests.of(memory, at));
+    int lacking = 0;
+    for (int part = 0; part < PageParts.PARTS; part++) {
+      long of = (long) part * Recalled.PART_DIGEST_BYTES;
+      if (there.get(WORD, begin + of) != own.get(WORD, of)) {
+        lacking |= 1 << part;
       }
     }
-    return true;
+    return lacking;
   }
 
   /** Gives the memory back; may be called again. */
   @Override
   public void close() {
     rest();
-    digests = new MemorySegment[0];
+    named = new MemorySegment[0];
     if (arena.scope().isAlive()) {
       arena.close();
     }

@@ -73,6 +73,9 @@ public final class PageBatch {
   /** The most pages in one KNOWN run, which a reader reads from its image. */
   public static final int MAX_KNOWN_PAGES = MAX_PAGES;
 
+  /** The most pages in one PARTS run: 256 KiB, which a reader puts together at once. */
+  public static final int MAX_PARTS_PAGES = 64;
+
   /** The most pages in one batch of REFERENCE runs: each is looked for, and answered. */
   public static final int MAX_REFERENCES = Found.MAX_PAGES;
 

@@ -32,25 +32,27 @@ final class PageCompressor implements AutoCloseable {
   /** The memory of {@link #blocks}, as the codecs want it. */
   private final ByteBuffer memory;
 
+  private final int longest;
   private int end;
 
   /**
    * @param codecs those that will be asked for
    */
   PageCompressor(ByteBufAllocator allocator, Set<PageCodec> codecs) {
-    long longest = 0;
+    long most = 0;
     if (codecs.contains(PageCodec.LZ4)) {
       lz4 = LZ4Factory.fastestInstance().fastCompressor();
-      longest = lz4.maxCompressedLength(PageBatch.MAX_LZ4_PAGES * PAGE);
+      most = lz4.maxCompressedLength(PageBatch.MAX_LZ4_PAGES * PAGE);
     } else {
       lz4 = null;
     }
     boolean withZstd = codecs.contains(PageCodec.ZSTD);
     if (withZstd) {
-      longest = Math.max(longest, Zstd.compressBound((long) PageBatch.MAX_ZSTD_PAGES * PAGE));
+      most = Math.max(most, Zstd.compressBound((long) PageBatch.MAX_ZSTD_PAGES * PAGE));
     }
     // A block that is kept is shorter than its pages, so all before the last fit into their pages.
-    int bytes = Math.toIntExact(PageBatch.MAX_PAGES * PAGE + longest);
+    longest = Math.toIntExact(most);
+    int bytes = PageBatch.MAX_PAGES * PAGE + longest;
     // First of all what may not be had: nobody else would free the context.
     blocks = allocator.directBuffer(bytes, bytes);
     memory = blocks.nioBuffer(0, bytes);
@@ -95,12 +97,34 @@ final class PageCompressor implements AutoCloseable {
       return 0;
     }
     int raw = count * PAGE;
-    int packed = compress(codec, pages, at, raw);
+    int packed = compress(codec, pages, at, raw, memory, end);
     if (!shrinkage.tried(raw, packed)) {
       return 0;
     }
     end += packed;
     return packed;
+  }
+
+  /**
+   * Writes anything as one block into other memory.
+   *
+   * @param from direct; {@code raw} bytes from {@code at}, at most those of {@link
+   *     PageCodec#blockPages}
+   * @param into direct, with room for {@link #longest} bytes from {@code index} on
+   * @return how many bytes it takes; 0 if it was not tried or does not pay
+   */
+  int pack(PageCodec codec, ByteBuffer from, int at, int raw, ByteBuffer into, int index) {
+    Shrinkage shrinkage = shrinkage(codec);
+    if (!shrinkage.worthTrying((raw + PAGE - 1) / PAGE)) {
+      return 0;
+    }
+    int packed = compress(codec, from, at, raw, into, index);
+    return shrinkage.tried(raw, packed) ? packed : 0;
+  }
+
+  /** The most bytes that a block can have, before it is known whether it pays. */
+  int longest() {
+    return longest;
   }
 
   /**
@@ -110,7 +134,7 @@ final class PageCompressor implements AutoCloseable {
    */
   int sample(PageCodec codec, ByteBuffer pages, int at, int count) {
     int raw = count * PAGE;
-    int packed = compress(codec, pages, at, raw);
+    int packed = compress(codec, pages, at, raw, memory, end);
     return shrinkage(codec).tried(raw, packed) ? packed : raw;
   }
 
@@ -118,13 +142,14 @@ final class PageCompressor implements AutoCloseable {
     return codec == PageCodec.ZSTD ? ofZstd : ofLz4;
   }
 
-  private int compress(PageCodec codec, ByteBuffer pages, int at, int raw) {
-    int room = memory.capacity() - end;
+  private int compress(
+      PageCodec codec, ByteBuffer pages, int at, int raw, ByteBuffer into, int index) {
+    int room = into.capacity() - index;
     if (codec == PageCodec.ZSTD && zstd != null) {
-      return zstd.compressDirectByteBuffer(memory, end, room, pages, at, raw);
+      return zstd.compressDirectByteBuffer(into, index, room, pages, at, raw);
     }
     if (codec == PageCodec.LZ4 && lz4 != null) {
-      return lz4.compress(pages, at, raw, memory, end, room);
+      return lz4.compress(pages, at, raw, into, index, room);
     }
     throw new IllegalArgumentException(codec + " is not to be used");
   }

@@ -33,6 +33,7 @@ public final class PageDecoder implements AutoCloseable {
   private final LZ4SafeDecompressor decompressor = LZ4Factory.fastestInstance().safeDecompressor();
   private final ByteBufAllocator allocator;
   private final DeltaDecoder deltas;
+  private final PartsDecoder parts;
   private final ZstdBlocks zstdBlocks = new ZstdBlocks();
 
   /**
@@ -52,6 +53,7 @@ public final class PageDecoder implements AutoCloseable {
     this.reference = negotiated.has(Capabilities.REFERENCE);
     this.allocator = allocator;
     this.deltas = new DeltaDecoder(allocator, decompressor, lz4);
+    this.parts = new PartsDecoder(allocator, this::unpackLz4, this::unpackZstd);
   }
 
   /**
@@ -85,6 +87,7 @@ public final class PageDecoder implements AutoCloseable {
           unpack(byZstd, payload, at, length, round, region, first, (int) count, sink);
         }
         case KNOWN -> sink.known(round, region, first, (int) count);
+        case PARTS -> assemble(payload, at, length, round, region, first, (int) count, sink);
         case REFERENCE ->
             sink.references(round, region, first, (int) count, payload.slice(at, length));
       }
@@ -168,6 +171,11 @@ public final class PageDecoder implements AutoCloseable {
                   && length >= count * PageDelta.HEADER_BYTES
                   && length < count * PAGE;
           case KNOWN -> known && count <= PageBatch.MAX_KNOWN_PAGES && length == 0;
+          case PARTS ->
+              known
+                  && count <= PageBatch.MAX_PARTS_PAGES
+                  && length > PageParts.headerBytes((int) count)
+                  && length < count * PAGE;
           case REFERENCE ->
               reference && count <= PageBatch.MAX_REFERENCES && length == count * ContentHash.BYTES;
         };
@@ -216,9 +224,9 @@ public final class PageDecoder implements AutoCloseable {
     try {
       ByteBuffer into = unpacked.nioBuffer(0, raw);
       if (byZstd) {
-        zstdBlocks.unpack(allocator, payload, at, length, into);
+        unpackZstd(payload, at, length, into);
       } else {
-        unpackLz4(payload.nioBuffer(at, length), length, into);
+        unpackLz4(payload, at, length, into);
       }
       sink.pages(round, region, first, unpacked.writerIndex(raw));
     } finally {
@@ -226,10 +234,49 @@ public final class PageDecoder implements AutoCloseable {
     }
   }
 
-  private void unpackLz4(ByteBuffer block, int length, ByteBuffer into) throws ProtocolException {
+  private void assemble(
+      ByteBuf payload,
+      int at,
+      int length,
+      int round,
+      int region,
+      long first,
+      int count,
+      PageSink sink)
+      throws IOException {
+    int raw = count * PAGE;
+    ByteBuf pages = allocator.directBuffer(raw, raw);
+    try {
+      parts.assemble(
+          payload,
+          at,
+          length,
+          first,
+          count,
+          pages,
+          (page, some, into) -> sink.earlier(round, region, page, some, into));
+      sink.pages(round, region, first, pages.writerIndex(raw));
+    } finally {
+      pages.release();
+    }
+  }
+
+  private void unpackZstd(ByteBuf payload, int at, int length, ByteBuffer into)
+      throws ProtocolException {
+    if (!zstd) {
+      throw ProtocolException.violation("a zstd block, which was not agreed on");
+    }
+    zstdBlocks.unpack(allocator, payload, at, length, into);
+  }
+
+  private void unpackLz4(ByteBuf payload, int at, int length, ByteBuffer into)
+      throws ProtocolException {
+    if (!lz4) {
+      throw ProtocolException.violation("an LZ4 block, which was not agreed on");
+    }
     int raw = into.remaining();
     try {
-      int bytes = decompressor.decompress(block, 0, length, into, 0, raw);
+      int bytes = decompressor.decompress(payload.nioBuffer(at, length), 0, length, into, 0, raw);
       if (bytes != raw) {
         throw ProtocolException.violation(
             "an LZ4 block holds " + bytes + " bytes instead of " + raw);

@@ -17,16 +17,17 @@ import org.jspecify.annotations.Nullable;
 /**
  * Makes a frame of a snapshot of pages. For each stretch of pages it finds the encoding: zero pages
  * by a scan at memory speed, nothing but their names for those that the target still has from an
- * earlier time ({@link KnownPages}), the difference from what it has where that is short ({@link
- * BaseCache}), a block where packing pays ({@link CodecChoice}, {@link PageCompressor}), raw
- * otherwise.
+ * earlier time and only parts of those that it has in part ({@link KnownPages}), the difference
+ * from what it has where that is short ({@link BaseCache}), a block where packing pays ({@link
+ * CodecChoice}, {@link PageCompressor}), raw otherwise.
  *
  * <p>Where everything is one raw run, no page is copied: the headers are written in front of the
  * pages, into the snapshot's headroom, and the snapshot itself is the frame. Any other batch is put
  * together in a new buffer of exactly its size.
  *
  * <p>One for each data channel, used by one thread at a time. Holds about 1 MiB of direct memory if
- * it compresses, another one if it makes differences, and no page between two calls.
+ * it compresses, another one if it makes differences, half as much again if it finds out what the
+ * target has, and no page between two calls.
  */
 public final class PageEncoder implements AutoCloseable {
   private static final int PAGE = PageBatch.PAGE_BYTES;
@@ -45,7 +46,11 @@ public final class PageEncoder implements AutoCloseable {
   private final @Nullable BaseCache bases;
   private final @Nullable DeltaEncoder deltas;
   private final @Nullable KnownPages known;
-  private final @Nullable ContentDigest content;
+  private final @Nullable PartDigests digests;
+  private final @Nullable PartsEncoder parts;
+
+  /** Of the run that is planned, for each page, which of its parts the target lacks. */
+  private final byte[] lacking = new byte[PageBatch.MAX_PAGES];
 
   /**
    * An encoder for one channel that sends no differences.
@@ -69,7 +74,7 @@ public final class PageEncoder implements AutoCloseable {
     zeroRuns = encodings.zeroRuns();
     bases = encodings.bases();
     known = encodings.known();
-    content = known == null ? null : known.digest();
+    digests = known == null ? null : known.digests();
     Set<PageCodec> codecs = encodings.codecs();
     choice = new CodecChoice(codecs);
     compressor =
@@ -78,6 +83,7 @@ public final class PageEncoder implements AutoCloseable {
         bases == null
             ? null
             : new DeltaEncoder(allocator, compressor == null ? null : compressor.lz4());
+    parts = known == null ? null : new PartsEncoder(allocator, compressor);
   }
 
   /**
@@ -221,7 +227,13 @@ public final class PageEncoder implements AutoCloseable {
       int region, long page, ByteBuffer memory, MemorySegment segment, int at) {
     return !ZeroPages.isZero(segment, at, PAGE)
         && (bases == null || !bases.remembers(region, page))
-        && (known == null || content == null || !known.has(region, page, content, memory, at));
+        && lacking(region, page, memory, at) == PageParts.ALL;
+  }
+
+  private int lacking(int region, long page, ByteBuffer memory, int at) {
+    return known == null || digests == null
+        ? PageParts.ALL
+        : known.lacking(region, page, digests, memory, at);
   }
 
   /**
@@ -280,6 +292,9 @@ public final class PageEncoder implements AutoCloseable {
     if (deltas != null) {
       deltas.close();
     }
+    if (parts != null) {
+      parts.close();
+    }
   }
 
   private void plan(
@@ -294,6 +309,9 @@ public final class PageEncoder implements AutoCloseable {
     }
     if (deltas != null) {
       deltas.begin();
+    }
+    if (parts != null) {
+      parts.begin();
     }
     ByteBuffer memory = snapshot.nioBuffer(0, PageBatch.HEADROOM + runs.pages() * PAGE);
     MemorySegment segment = MemorySegment.ofBuffer(memory);
@@ -339,43 +357,107 @@ public final class PageEncoder implements AutoCloseable {
             bases.forget(region, first + i, 1);
           }
         }
-        planContent(first + contentBegin, i - contentBegin, offset + contentBegin * PAGE, memory);
+        planStretch(first, contentBegin, i, offset, memory, tally);
         contentBegin = i + 1;
         continue;
       }
+      lacking[i] = (byte) PageParts.ALL;
       if (ZeroPages.isZero(segment, at, PAGE)) {
         digest.zeroPage(region, first + i);
         if (bases != null) {
           bases.forget(region, first + i, 1);
         }
         if (zeroRuns) {
-          planContent(first + contentBegin, i - contentBegin, offset + contentBegin * PAGE, memory);
+          planStretch(first, contentBegin, i, offset, memory, tally);
           plan.zero(first + i, 1);
           contentBegin = i + 1;
         }
         continue;
       }
       long hash = digest.page(region, first + i, segment, at);
-      if (known != null && content != null && known.has(region, first + i, content, memory, at)) {
+      int missing = lacking(region, first + i, memory, at);
+      if (missing != PageParts.ALL) {
+        lacking[i] = (byte) missing;
         if (bases != null) {
           bases.forget(region, first + i, 1);
         }
-        planContent(first + contentBegin, i - contentBegin, offset + contentBegin * PAGE, memory);
-        plan.known(first + i, 1);
-        contentBegin = i + 1;
         continue;
       }
       if (bases != null && deltas != null && bases.active()) {
         int begin = deltas.end();
         int bytes = bases.resend(region, first + i, segment, memory, at, hash, deltas, tally);
         if (bytes > 0) {
-          planContent(first + contentBegin, i - contentBegin, offset + contentBegin * PAGE, memory);
+          planStretch(first, contentBegin, i, offset, memory, tally);
           plan.delta(first + i, begin, bytes);
           contentBegin = i + 1;
         }
       }
     }
-    planContent(first + contentBegin, count - contentBegin, offset + contentBegin * PAGE, memory);
+    planStretch(first, contentBegin, count, offset, memory, tally);
+  }
+
+  /**
+   * Splits a stretch with content by what the target has of it: what it has goes by name, what it
+   * lacks as a whole as content. From a page that it has in part to the last such page behind it
+   * all is one run, so that what follows is packed together.
+   *
+   * @param first the number of the page at 0
+   */
+  private void planStretch(
+      long first, int begin, int end, int offset, ByteBuffer memory, PageTally tally) {
+    if (parts == null) {
+      planContent(first + begin, end - begin, offset + begin * PAGE, memory);
+      return;
+    }
+    for (int at = begin; at < end; ) {
+      int kind = lacking[at];
+      int stop = at + 1;
+      if (isWhole(kind)) {
+        while (stop < end && lacking[stop] == kind) {
+          stop++;
+        }
+        if (kind == 0) {
+          plan.known(first + at, stop - at);
+        } else {
+          planContent(first + at, stop - at, offset + at * PAGE, memory);
+        }
+      } else {
+        int most = Math.min(choice.codec().blockPages(), PageBatch.MAX_PARTS_PAGES);
+        for (int page = stop; page < Math.min(end, at + most); page++) {
+          stop = isWhole(lacking[page]) ? stop : page + 1;
+        }
+        planParts(parts, first, at, stop, offset, memory, tally);
+      }
+      at = stop;
+    }
+  }
+
+  /** Whether the target has all of a page, or nothing. */
+  private static boolean isWhole(int missing) {
+    return missing == 0 || missing == (byte) PageParts.ALL;
+  }
+
+  private void planParts(
+      PartsEncoder writing,
+      long first,
+      int begin,
+      int end,
+      int offset,
+      ByteBuffer memory,
+      PageTally tally) {
+    int at = writing.end();
+    int bytes =
+        writing.write(
+            choice.codec(), memory, offset + begin * PAGE, lacking, begin, end - begin, choice);
+    plan.parts(first + begin, end - begin, at, bytes);
+    for (int page = begin; page < end; page++) {
+      if (lacking[page] == 0) {
+        tally.known(1);
+      } else {
+        tally.partlyKnown(1);
+      }
+    }
+    sampleIfDue(writing.lastParts(), 0, writing.lastPages());
   }
 
   /** Splits a stretch with content into blocks, as far as they pay, and raw runs. */
@@ -390,11 +472,15 @@ public final class PageEncoder implements AutoCloseable {
     } else {
       pack(compressor, codec, first, count, offset, memory);
     }
+    sampleIfDue(memory, offset, count);
+  }
+
+  private void sampleIfDue(ByteBuffer content, int at, int pages) {
     PageCodec due = choice.due();
-    if (compressor != null && due != null) {
-      int some = Math.min(CodecChoice.SAMPLE_PAGES, count);
+    if (compressor != null && due != null && pages > 0) {
+      int some = Math.min(CodecChoice.SAMPLE_PAGES, pages);
       long begin = System.nanoTime();
-      int left = compressor.sample(due, memory, offset, some);
+      int left = compressor.sample(due, content, at, some);
       choice.sampled(due, (long) some * PAGE, left, System.nanoTime() - begin);
     }
   }
@@ -446,7 +532,8 @@ public final class PageEncoder implements AutoCloseable {
         FrameHeader.BYTES + PageBatch.BATCH_HEADER_BYTES,
         snapshot,
         compressor == null ? Unpooled.EMPTY_BUFFER : compressor.blocks(),
-        deltas == null ? Unpooled.EMPTY_BUFFER : deltas.differences());
+        deltas == null ? Unpooled.EMPTY_BUFFER : deltas.differences(),
+        parts == null ? Unpooled.EMPTY_BUFFER : parts.runs());
     finish(frame, 0, round, region, plan.runs(), payload);
     snapshot.release();
     return frame;

@@ -17,7 +17,9 @@ public enum PageEncoding {
   /** One frame of zstd for the whole run, shorter than its pages. */
   ZSTD(6),
   /** The digests of the pages, which the target may have the content of. */
-  REFERENCE(7);
+  REFERENCE(7),
+  /** What the target lacks of pages of which it still has the rest, see {@link PageParts}. */
+  PARTS(8);
 
   private final int code;
 
@@ -44,6 +46,7 @@ public enum PageEncoding {
       case 5 -> KNOWN;
       case 6 -> ZSTD;
       case 7 -> REFERENCE;
+      case 8 -> PARTS;
       default -> throw ProtocolException.violation("page encoding " + code + " is not known");
     };
   }

@@ -32,6 +32,18 @@ public interface PageSink {
   }
 
   /**
+   * What is there of these pages from an earlier time, because parts of them are about to come.
+   * Unless an implementation says otherwise there is nothing.
+   *
+   * @param into to be filled with so many whole pages, direct; borrowed for the call
+   * @throws ProtocolException if there is nothing, or it was not named to the sender
+   */
+  default void earlier(int round, int region, long firstPage, int count, ByteBuffer into)
+      throws IOException {
+    throw ProtocolException.violation("page " + firstPage + " is not known here");
+  }
+
+  /**
    * These pages have the content with these digests, if it can be found; what cannot comes in
    * another encoding. All runs of a batch are of this kind or none is. Unless an implementation
    * says otherwise this is not asked here.

@@ -8,6 +8,7 @@ public final class PageTally {
   private long zstd;
   private long delta;
   private long known;
+  private long partlyKnown;
   private long deduplicated;
   private long deltaHits;
   private long deltaMisses;
@@ -37,6 +38,10 @@ public final class PageTally {
 
   void known(long pages) {
     known += pages;
+  }
+
+  void partlyKnown(long pages) {
+    partlyKnown += pages;
   }
 
   void deduplicated(long pages) {
@@ -90,6 +95,11 @@ public final class PageTally {
     return known;
   }
 
+  /** Pages of which only parts were sent, because the target still has the rest. */
+  public long partlyKnown() {
+    return partlyKnown;
+  }
+
   /** Pages of which only the digest was sent, because the target found their content. */
   public long deduplicated() {
     return deduplicated;
@@ -112,7 +122,7 @@ public final class PageTally {
 
   /** All pages. */
   public long pages() {
-    return zero + raw + lz4 + zstd + delta + known + deduplicated;
+    return zero + raw + lz4 + zstd + delta + known + partlyKnown + deduplicated;
   }
 
   /** Frames, each with its header. */
@@ -133,6 +143,7 @@ public final class PageTally {
     zstd += other.zstd;
     delta += other.delta;
     known += other.known;
+    partlyKnown += other.partlyKnown;
     deduplicated += other.deduplicated;
     deltaHits += other.deltaHits;
     deltaMisses += other.deltaMisses;
@@ -143,7 +154,8 @@ public final class PageTally {
 
   @Override
   public String toString() {
-    return "%d zero, %d raw, %d lz4, %d zstd, %d delta, %d known, %d deduplicated in %d frames, %d bytes"
-        .formatted(zero, raw, lz4, zstd, delta, known, deduplicated, frames, wireBytes);
+    return "%d zero, %d raw, %d lz4, %d zstd, %d delta, %d known, %d partly, %d deduplicated in %d frames, %d bytes"
+        .formatted(
+            zero, raw, lz4, zstd, delta, known, partlyKnown, deduplicated, frames, wireBytes);
   }
 }

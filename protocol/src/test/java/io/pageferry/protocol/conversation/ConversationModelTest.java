@@ -313,8 +313,10 @@ class ConversationModelTest {
       case PROGRESS -> new Progress(1);
       case SUMMARY -> new DirtySummary(round, (int) extra, 1, List.of());
       case RECALL -> new Recall(new byte[Recall.SALT_BYTES]);
-      case RECALLED -> new Recalled((int) extra, false, model.named, new byte[16]);
-      case RECALLED_LAST -> new Recalled((int) extra, true, PAGES_IN_ALL - 1, new byte[16]);
+      case RECALLED ->
+          new Recalled((int) extra, false, model.named, new byte[Recalled.DIGEST_BYTES]);
+      case RECALLED_LAST ->
+          new Recalled((int) extra, true, PAGES_IN_ALL - 1, new byte[Recalled.DIGEST_BYTES]);
       case MISSING, STILL_MISSING ->
           new Missing((int) extra, false, List.of(new PageSpan(model.missing % PAGES_IN_ALL, 1)));
       case MISSING_LAST, STILL_MISSING_LAST -> new Missing((int) extra, true, List.of());

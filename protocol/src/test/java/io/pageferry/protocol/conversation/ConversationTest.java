@@ -80,16 +80,16 @@ class ConversationTest {
     toTarget(new Recall(new byte[Recall.SALT_BYTES]));
     assertIllegal(new Recall(new byte[Recall.SALT_BYTES]));
     assertIllegal(new Missing(0, true, List.of()));
-    toSource(new Recalled(0, false, 3, new byte[32]));
-    assertRefusedBySource(new Recalled(0, false, 4, new byte[16]));
-    assertRefusedBySource(new Recalled(1, false, 0, new byte[16]));
-    assertRefusedBySource(new Recalled(0, false, 255, new byte[32]));
+    toSource(new Recalled(0, false, 3, new byte[2 * Recalled.DIGEST_BYTES]));
+    assertRefusedBySource(new Recalled(0, false, 4, new byte[Recalled.DIGEST_BYTES]));
+    assertRefusedBySource(new Recalled(1, false, 0, new byte[Recalled.DIGEST_BYTES]));
+    assertRefusedBySource(new Recalled(0, false, 255, new byte[2 * Recalled.DIGEST_BYTES]));
     toTarget(new RoundBegin(1, false, 1));
-    toSource(new Recalled(0, false, 5, new byte[16]));
+    toSource(new Recalled(0, false, 5, new byte[Recalled.DIGEST_BYTES]));
     round(1, 1, 0);
-    toSource(new Recalled(0, false, 9, new byte[16]));
+    toSource(new Recalled(0, false, 9, new byte[Recalled.DIGEST_BYTES]));
     toSource(new RoundLanded(1, 1));
-    assertRefusedBySource(new Recalled(0, true, 10, new byte[16]));
+    assertRefusedBySource(new Recalled(0, true, 10, new byte[Recalled.DIGEST_BYTES]));
     toTarget(new Missing(0, true, List.of()));
   }
 

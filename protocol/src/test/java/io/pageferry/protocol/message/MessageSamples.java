@@ -172,8 +172,8 @@ final class MessageSamples {
                 + "00"
                 + "02000000" // two pages
                 + "0000001000000000"
-                + "00".repeat(16) // one that is not there
-                + "0102030405060708090a0b0c0d0e0f10"),
+                + "00".repeat(64) // one that is not there
+                + digestsInHex()),
         new Sample(
             new Found(3, new byte[] {Found.HELD, Found.WANTED, Found.COMING}),
             "03000000" // round 3
@@ -188,6 +188,14 @@ final class MessageSamples {
       digests[Recalled.DIGEST_BYTES + i] = (byte) (i + 1);
     }
     return digests;
+  }
+
+  private static String digestsInHex() {
+    StringBuilder all = new StringBuilder();
+    for (int i = 1; i <= Recalled.DIGEST_BYTES; i++) {
+      all.append(String.format("%02x", i));
+    }
+    return all.toString();
   }
 
   static byte[] token(int fill) {

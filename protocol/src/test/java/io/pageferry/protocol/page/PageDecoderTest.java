@@ -201,7 +201,7 @@ class PageDecoderTest {
     "03000000 0000 0100, 0, -1, 1, 0, no 4294967295 pages",
     // encoding and length
     "03000000 0000 0100, 0, 1, 0, 0, encoding 0",
-    "03000000 0000 0100, 0, 1, 8, 0, encoding 8",
+    "03000000 0000 0100, 0, 1, 9, 0, encoding 9",
     "03000000 0000 0100, 0, 1, 4, 0, DELTA",
     "03000000 0000 0100, 0, 1, 5, 1, KNOWN with 1 bytes",
     "03000000 0100 0100, 0, 241, 5, 0, 241 pages as KNOWN",
@@ -227,6 +227,12 @@ class PageDecoderTest {
     "03000000 0000 0100, 0, 1, 7, -1, REFERENCE with 4294967295 bytes",
     "03000000 0100 0100, 0, 241, 7, 7712, 241 pages as REFERENCE",
     "03000000 0000 0100, 0, 1, 7, 32, within the data",
+    "03000000 0000 0100, 0, 1, 8, 0, PARTS with 0 bytes",
+    "03000000 0000 0100, 0, 1, 8, 2, PARTS with 2 bytes",
+    "03000000 0000 0100, 0, 1, 8, 4096, PARTS with 4096 bytes",
+    "03000000 0000 0100, 0, 1, 8, -1, PARTS with 4294967295 bytes",
+    "03000000 0100 0100, 0, 65, 8, 100, 65 pages as PARTS",
+    "03000000 0000 0100, 0, 1, 8, 514, within the data",
   })
   void aNumberThatDoesNotFitIsRefusedUnheard(
       String batch, long first, int count, int encoding, int length, String message) {

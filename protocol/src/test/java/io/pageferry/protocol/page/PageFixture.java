@@ -93,6 +93,26 @@ final class PageFixture {
     }
 
     @Override
+    public void known(int round, int region, long firstPage, int count) throws ProtocolException {
+      requireFirst(round);
+    }
+
+    @Override
+    public void earlier(int round, int region, long firstPage, int count, ByteBuffer into)
+        throws ProtocolException {
+      requireFirst(round);
+      for (int page = (int) firstPage; page < firstPage + count; page++) {
+        into.put(pages[page]);
+      }
+    }
+
+    private static void requireFirst(int round) throws ProtocolException {
+      if (round != 1) {
+        throw ProtocolException.violation("a page that is not known here");
+      }
+    }
+
+    @Override
     public void bases(int round, int region, long firstPage, ByteBuffer into)
         throws ProtocolException {
       baseRuns++;

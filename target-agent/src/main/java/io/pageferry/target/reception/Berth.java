@@ -41,6 +41,17 @@ interface Berth {
   }
 
   /**
+   * What is there of pages from an earlier time, of which parts are about to come. Only where an
+   * image of then is there.
+   *
+   * @param into to be filled with so many whole pages, borrowed for the call
+   * @throws ProtocolException if there is none, or the source was not told of it
+   */
+  default void earlier(int region, long firstPage, int count, ByteBuffer into) throws IOException {
+    throw ProtocolException.violation("page " + firstPage + " is not known here");
+  }
+
+  /**
    * Pages that are known by the digests of their content: what is found lands. Only where it may be
    * looked for.
    *

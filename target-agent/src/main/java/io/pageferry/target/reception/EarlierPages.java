@@ -46,16 +46,20 @@ final class EarlierPages {
    * @return whether it may: all of them were named, and none has landed since. They have landed now
    */
   boolean take(int region, long firstPage, long count) {
-    boolean all =
-        forEachWord(
-            firstPage,
-            count,
-            (word, bits) ->
-                (named[region].get(word) & bits) == bits && (landed[region].get(word) & bits) == 0);
+    boolean all = holds(region, firstPage, count);
     if (all) {
       landed(region, firstPage, count);
     }
     return all;
+  }
+
+  /** Whether the source may send parts of these pages: all of them were named, none has landed. */
+  boolean holds(int region, long firstPage, long count) {
+    return forEachWord(
+        firstPage,
+        count,
+        (word, bits) ->
+            (named[region].get(word) & bits) == bits && (landed[region].get(word) & bits) == 0);
   }
 
   private static void set(AtomicLongArray words, int word, long bits) {

@@ -67,8 +67,7 @@ final class ImageBerth implements Berth {
   public void known(int region, long firstPage, int count) throws IOException {
     flush();
     if (earlier == null || !earlier.take(region, firstPage, count)) {
-      throw ProtocolException.violation(
-          "%d pages from %d on are not known here, or have landed".formatted(count, firstPage));
+      throw notKnown(firstPage, count);
     }
     int bytes = count * PageBatch.PAGE_BYTES;
     ByteBuf there = PooledByteBufAllocator.DEFAULT.directBuffer(bytes, bytes);
@@ -78,6 +77,21 @@ final class ImageBerth implements Berth {
     } finally {
       there.release();
     }
+  }
+
+  /** Not taken: they land when they are put together. */
+  @Override
+  public void earlier(int region, long firstPage, int count, ByteBuffer into) throws IOException {
+    flush();
+    if (earlier == null || !earlier.holds(region, firstPage, count)) {
+      throw notKnown(firstPage, count);
+    }
+    image.read(region, firstPage, into);
+  }
+
+  private static ProtocolException notKnown(long firstPage, int count) {
+    return ProtocolException.violation(
+        "%d pages from %d on are not known here, or have landed".formatted(count, firstPage));
   }
 
   @Override

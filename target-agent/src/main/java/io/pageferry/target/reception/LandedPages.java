@@ -27,6 +27,11 @@ final class LandedPages {
     knownPages.add(count);
   }
 
+  /** Pages that were here, and of which parts have come; they count when they land. */
+  void addEarlier(long count) {
+    knownPages.add(count);
+  }
+
   void addFound(long count) {
     pages.add(count);
     foundPages.add(count);
@@ -37,7 +42,7 @@ final class LandedPages {
     return foundPages.sum();
   }
 
-  /** Pages that were here from an earlier time. */
+  /** Pages that were here from an earlier time, whole or in part. */
   long knownPages() {
     return knownPages.sum();
   }

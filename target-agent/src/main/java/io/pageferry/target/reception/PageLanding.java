@@ -141,6 +141,17 @@ final class PageLanding implements FrameListener, PageSink {
   }
 
   @Override
+  public void earlier(int round, int region, long firstPage, int count, ByteBuffer into)
+      throws IOException {
+    admit(round);
+    if (round != 1) {
+      throw ProtocolException.violation("parts of a page in round " + round);
+    }
+    berth.earlier(region, firstPage, count, into);
+    landed.addEarlier(count);
+  }
+
+  @Override
   public void references(int round, int region, long firstPage, int count, ByteBuf digests)
       throws IOException {
     admit(round);

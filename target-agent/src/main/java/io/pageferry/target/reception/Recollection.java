@@ -9,8 +9,8 @@ import io.pageferry.protocol.conversation.TargetConversation;
 import io.pageferry.protocol.frame.FrameEncoder;
 import io.pageferry.protocol.frame.ProtocolException;
 import io.pageferry.protocol.message.Recalled;
-import io.pageferry.protocol.page.ContentDigest;
 import io.pageferry.protocol.page.PageBatch;
+import io.pageferry.protocol.page.PartDigests;
 import io.pageferry.protocol.page.ZeroPages;
 import io.pageferry.target.incoming.PopulatedPages;
 import java.io.IOException;
@@ -80,11 +80,11 @@ final class Recollection implements AutoCloseable {
         return;
       }
     }
-    ContentDigest digest = new ContentDigest(salt);
+    PartDigests digest = new PartDigests(salt);
     thread = Thread.ofPlatform().name("recollection").daemon().start(() -> tell(digest));
   }
 
-  private void tell(ContentDigest digest) {
+  private void tell(PartDigests digest) {
     try {
       if (image != null && populated != null && named != null) {
         name(image, populated, named, digest);
@@ -100,8 +100,7 @@ final class Recollection implements AutoCloseable {
     }
   }
 
-  private void name(
-      GuestImage from, PopulatedPages worth, EarlierPages naming, ContentDigest digest)
+  private void name(GuestImage from, PopulatedPages worth, EarlierPages naming, PartDigests digest)
       throws InterruptedException, ProtocolException, PeerLostException {
     ByteBuf buffer = control.allocator().directBuffer(PAGES_AT_ONCE * PAGE);
     try {
