@@ -1,6 +1,8 @@
 package io.pageferry.agent.local;
 
 import java.io.IOException;
+import java.net.ConnectException;
+import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
@@ -83,11 +85,18 @@ final class RunFolder {
     }
   }
 
+  /** Only a connection that is refused says that nobody listens. */
   private static boolean isAlive(Path socket) {
-    try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
-      return channel.isConnected();
-    } catch (IOException e) {
+    try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+      // An agent that is stopped accepts nobody, and a blocking connection would wait for that.
+      channel.configureBlocking(false);
+      channel.connect(UnixDomainSocketAddress.of(socket));
+      return true;
+    } catch (ConnectException e) {
       return false;
+    } catch (IOException e) {
+      // Too many wait there already, or it may not be connected to: somebody may well listen.
+      return true;
     }
   }
 }

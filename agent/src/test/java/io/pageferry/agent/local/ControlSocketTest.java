@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
@@ -167,6 +168,32 @@ class ControlSocketTest {
       ControlSocket.sweep(state);
       try (Stream<Path> left = Files.list(state.resolve("run"))) {
         assertThat(left).containsExactly(live.path());
+      }
+    }
+  }
+
+  @Test
+  void theSocketOfAnAgentThatAcceptsNobodyStays() throws Exception {
+    Path busy = Files.createDirectories(state.resolve("run")).resolve("source-999999.sock");
+    List<SocketChannel> waiting = new ArrayList<>();
+    try (ServerSocketChannel agent = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+      agent.bind(UnixDomainSocketAddress.of(busy), 1);
+      boolean room = true;
+      while (room) {
+        SocketChannel one = SocketChannel.open(StandardProtocolFamily.UNIX);
+        waiting.add(one);
+        one.configureBlocking(false);
+        try {
+          one.connect(UnixDomainSocketAddress.of(busy));
+        } catch (IOException full) {
+          room = false;
+        }
+      }
+      ControlSocket.sweep(state);
+      assertThat(busy).exists();
+    } finally {
+      for (SocketChannel one : waiting) {
+        one.close();
       }
     }
   }

@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * Makes the files of a guest that is to come and takes the space that they need.
@@ -30,7 +31,7 @@ final class ImageReservation {
   /** Taken step by step, so that a cancelled reservation of a large guest ends soon. */
   private static final long STEP = 256L << 20;
 
-  private static final Object ONE_AT_A_TIME = new Object();
+  private static final ReentrantLock ONE_AT_A_TIME = new ReentrantLock();
 
   private final List<RegionFile> made = new ArrayList<>();
 
@@ -48,7 +49,8 @@ final class ImageReservation {
           memory.size() + " regions are described, " + regionBytes.size() + " sizes given");
     }
     ImageOpening.requireFiles(memory);
-    synchronized (ONE_AT_A_TIME) {
+    awaitTurn("cannot create memory image", memory.getFirst().path());
+    try {
       List<Wanted> wanted = new ArrayList<>();
       for (int i = 0; i < memory.size(); i++) {
         wanted.add(check(i, memory.get(i), regionBytes.get(i)));
@@ -65,12 +67,15 @@ final class ImageReservation {
         reservation.undo();
         throw e;
       }
+    } finally {
+      ONE_AT_A_TIME.unlock();
     }
   }
 
   /** Takes the space for the holes of files that are there. */
   static void complete(List<RegionFile> files) throws ImageException {
-    synchronized (ONE_AT_A_TIME) {
+    awaitTurn("cannot reserve memory image", files.getFirst().region().path());
+    try {
       // What they were promised is what they take now.
       files.forEach(PromisedSpace::forget);
       try {
@@ -78,6 +83,18 @@ final class ImageReservation {
       } finally {
         files.forEach(PromisedSpace::promise);
       }
+    } finally {
+      ONE_AT_A_TIME.unlock();
+    }
+  }
+
+  /** Another's reservation may take minutes, and who is cancelled meanwhile is not to wait. */
+  private static void awaitTurn(String what, Path path) throws ImageException {
+    try {
+      ONE_AT_A_TIME.lockInterruptibly();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw ImageFailure.of(what, path, new IOException("interrupted", e));
     }
   }
 

@@ -1,6 +1,7 @@
 package io.pageferry.guest.image;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
@@ -142,6 +143,18 @@ class GuestImageTest {
       assertThat(Thread.interrupted()).isTrue();
       assertThat(read.get(0)).isEqualTo((byte) 5);
     }
+  }
+
+  /** It may be another's turn for minutes, and who is interrupted is not to wait for that. */
+  @Test
+  void anInterruptedThreadDoesNotWaitForItsTurnToReserve() throws Exception {
+    Path file = tmpfs.resolve("ram");
+    GuestDescription description = describe(file);
+    Thread.currentThread().interrupt();
+    assertThatExceptionOfType(ImageException.class)
+        .isThrownBy(() -> GuestImage.create(description, List.of(BYTES)).close());
+    assertThat(Thread.interrupted()).isTrue();
+    assertThat(file).doesNotExist();
   }
 
   @Test
