@@ -55,9 +55,18 @@ public final class Receptions {
     launch(reception);
   }
 
-  /** Takes up again what runs here already: no limit can refuse that. */
-  synchronized void start(Retake retake) {
+  /**
+   * Takes up again what runs here already: no limit can refuse that.
+   *
+   * @return false if somebody looks after it already, or this agent is being stopped; nothing was
+   *     started then
+   */
+  synchronized boolean start(Retake retake) {
+    if (stopping || running.containsKey(retake.migration())) {
+      return false;
+    }
     launch(retake);
+    return true;
   }
 
   private void launch(Arrival arrival) {

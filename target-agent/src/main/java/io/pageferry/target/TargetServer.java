@@ -2,6 +2,7 @@ package io.pageferry.target;
 
 import io.micrometer.core.instrument.MeterRegistry;
 import io.pageferry.agent.copies.GuestCopies;
+import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.local.MigrationStatus;
 import io.pageferry.protocol.channel.PeerAcceptor;
@@ -52,7 +53,7 @@ public final class TargetServer implements AutoCloseable {
     this.settings = settings;
     this.story = story;
     this.receptions = new Receptions(settings.maxMigrations());
-    this.desk = new OwnershipDesk(settings.stateDirectory(), receptions);
+    this.desk = new OwnershipDesk(settings.stateDirectory(), receptions, this::takeUp);
     this.preflight =
         new Preflight(
             new GuestFolder(settings.guests()),
@@ -109,8 +110,23 @@ public final class TargetServer implements AutoCloseable {
    * To be called before the first peer can ask.
    */
   private void retake() {
-    for (OwnershipLedger ledger : new Unfinished(settings.stateDirectory()).take(story)) {
-      receptions.start(new Retake(ledger, settings.limits(), meters, story));
+    new Unfinished(settings.stateDirectory()).take(story).forEach(this::retake);
+  }
+
+  /** The same of one that this agent itself has lost. */
+  private void takeUp(UUID migration) {
+    try {
+      new Unfinished(settings.stateDirectory()).take(migration).ifPresent(this::retake);
+    } catch (LedgerException e) {
+      if (e.problem() != LedgerException.Problem.HELD) {
+        story.warn("{}", e.getMessage());
+      }
+    }
+  }
+
+  private void retake(OwnershipLedger ledger) {
+    if (!receptions.start(new Retake(ledger, settings.limits(), meters, story))) {
+      ledger.close();
     }
   }
 

@@ -1,6 +1,7 @@
 package io.pageferry.target;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerSide;
@@ -12,6 +13,7 @@ import io.pageferry.target.incoming.IncomingGuest;
 import io.pageferry.target.recovery.OwnershipDesk;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import org.junit.jupiter.api.BeforeEach;
@@ -26,11 +28,12 @@ class OwnershipDeskTest {
   private final UUID migration = UUID.randomUUID();
   private final PeerIdentity source =
       new PeerIdentity("east", new byte[0], "TLSv1.3", "X25519", new InetSocketAddress(0));
+  private final List<UUID> takenUp = new ArrayList<>();
   private OwnershipDesk desk;
 
   @BeforeEach
   void setUp() {
-    desk = new OwnershipDesk(folder, new Receptions(1));
+    desk = new OwnershipDesk(folder, new Receptions(1), takenUp::add);
   }
 
   private OwnershipState answered(String... set) throws Exception {
@@ -70,5 +73,29 @@ class OwnershipDeskTest {
     assertThat(desk.reclaim(migration, source)).isEqualTo(OwnershipState.TAKEN_OVER);
     assertThat(OwnershipLedger.read(folder, LedgerSide.TARGET, migration).state())
         .isEqualTo(LedgerState.TAKEN_OVER);
+  }
+
+  @Test
+  void whoeverAsksAfterAGuestThatIsNobodysCareHasItTakenUp() throws Exception {
+    answered(IncomingGuest.POSTCOPY);
+    assertThat(takenUp).containsExactly(migration);
+    desk.authoriseResume(migration, source);
+    assertThat(takenUp).containsExactly(migration, migration);
+  }
+
+  @Test
+  void aGuestWithAllOfItsPagesIsNotTakenUp() throws Exception {
+    answered(IncomingGuest.POSTCOPY, IncomingGuest.FETCHED);
+    assertThat(takenUp).isEmpty();
+  }
+
+  @Test
+  void nobodyElseHasAGuestTakenUp() throws Exception {
+    answered(IncomingGuest.POSTCOPY);
+    takenUp.clear();
+    PeerIdentity another =
+        new PeerIdentity("west", new byte[0], "TLSv1.3", "X25519", new InetSocketAddress(0));
+    assertThatThrownBy(() -> desk.query(migration, another)).isInstanceOf(MigrationAborted.class);
+    assertThat(takenUp).isEmpty();
   }
 }

@@ -204,6 +204,12 @@ final class ScriptedPages implements AutoCloseable {
    * @param extra pages that were sent beside, on data channel 0, in this connection
    */
   Settled settle(long extra) throws Exception {
+    pushTheRest(extra);
+    return settled();
+  }
+
+  /** As {@link #settle}, up to the comparison. */
+  void pushTheRest(long extra) throws Exception {
     long pushed = 0;
     long[] sent = new long[data.size()];
     sent[0] = extra;
@@ -224,6 +230,10 @@ final class ScriptedPages implements AutoCloseable {
     expect(RoundLanded.class);
     Digest digest = first.digest();
     control.send(new DigestValue(digest.high(), digest.low(), false));
+  }
+
+  /** What comes of the comparison; it is answered. */
+  Settled settled() throws Exception {
     Settled settled = expect(Settled.class);
     control.send(new Goodbye());
     return settled;
@@ -272,6 +282,15 @@ final class ScriptedPages implements AutoCloseable {
       }
     } while (!missing.last());
     join(resumed.joinTokens(), resumed.faultToken());
+  }
+
+  /** Whose the guest is, asked on a new connection. */
+  OwnershipState query() throws Exception {
+    greet();
+    try (PeerChannel asking = control) {
+      asking.send(new OwnershipQuery(first.migration));
+      return ScriptedSource.expect(asking, Ownership.class).state();
+    }
   }
 
   /** How a RESUME is refused. */

@@ -39,6 +39,16 @@ import org.slf4j.LoggerFactory;
 public final class Attach {
   private static final Logger LOG = LoggerFactory.getLogger(Attach.class);
 
+  /** What is to be found in the process. */
+  private enum Start {
+    /** Nothing, or what an agent that is gone has left: ours in either case. */
+    FRESH,
+    /** What an agent that is gone has left. */
+    LEFT,
+    /** The same, or what the process has made itself. */
+    BORROWED
+  }
+
   private final int pid;
   private final ProcessDescriptor process;
   private final GuestImage image;
@@ -74,7 +84,7 @@ public final class Attach {
    * @throws AttachException if it cannot be done; the process is as it was
    */
   public static Attached to(int pid, GuestImage image, HandoverMode mode) throws IOException {
-    return attach(pid, image, mode, true);
+    return attach(pid, image, mode, Start.FRESH);
   }
 
   /**
@@ -85,10 +95,22 @@ public final class Attach {
    * @throws AttachException if it cannot be done, or nothing was left
    */
   public static Attached again(GuestImage image) throws IOException {
-    return attach(GuestProcess.of(image), image, HandoverMode.MISSING, false);
+    return attach(GuestProcess.of(image), image, HandoverMode.MISSING, Start.LEFT);
   }
 
-  private static Attached attach(int pid, GuestImage image, HandoverMode mode, boolean fresh)
+  /**
+   * As {@link #again}, of a process that may have made the descriptor itself to hand it over, and
+   * cannot be asked now because it may wait for one of these pages. It keeps its descriptor also
+   * when the memory is out of watch: closed by another it would be closed once more by its owner.
+   * Nothing is done in the process, none of its threads is held.
+   *
+   * @throws AttachException as there
+   */
+  public static Attached borrowed(GuestImage image) throws IOException {
+    return attach(GuestProcess.of(image), image, HandoverMode.MISSING, Start.BORROWED);
+  }
+
+  private static Attached attach(int pid, GuestImage image, HandoverMode mode, Start start)
       throws IOException {
     ProcessDescriptor process;
     try {
@@ -102,7 +124,7 @@ public final class Attach {
     }
     boolean done = false;
     try {
-      Attached attached = new Attach(pid, process, image, mode).run(fresh);
+      Attached attached = new Attach(pid, process, image, mode).run(start);
       done = true;
       return attached;
     } catch (AttachException e) {
@@ -116,13 +138,13 @@ public final class Attach {
     }
   }
 
-  private Attached run(boolean fresh) throws IOException {
+  private Attached run(Start start) throws IOException {
     List<MappedRegion> regions = MappedImage.in(pid, ProcessMaps.of(pid), image);
-    Attached found = takeUp(regions);
+    Attached found = takeUp(regions, start != Start.BORROWED);
     if (found != null) {
       return found;
     }
-    if (!fresh) {
+    if (start != Start.FRESH) {
       throw new AttachException(
           Problem.NOTHING_LEFT,
           "process %d has no userfaultfd left on its memory, so nothing can be brought to it any"
@@ -133,8 +155,12 @@ public final class Attach {
     return inject(regions);
   }
 
-  /** What an earlier attach has left in the process, if it fits. */
-  private @Nullable Attached takeUp(List<MappedRegion> regions) throws IOException {
+  /**
+   * What an earlier attach has left in the process, if it fits.
+   *
+   * @param ours whether the process's own descriptor is to go with the watch
+   */
+  private @Nullable Attached takeUp(List<MappedRegion> regions, boolean ours) throws IOException {
     for (int number : Userfaultfd.heldBy(pid)) {
       Userfaultfd copy = copy(number);
       if (copy == null) {
@@ -150,7 +176,12 @@ public final class Attach {
         register(copy, regions);
         taken = true;
         LOG.debug("process {}: userfaultfd {} taken up again", pid, number);
-        return new Attached(handover(copy, number, regions), Duration.ZERO, true);
+        return new Attached(
+            ours
+                ? handover(copy, number, regions)
+                : GuestHandover.taken(process, pid, copy, regions, () -> {}),
+            Duration.ZERO,
+            true);
       } catch (LinuxException e) {
         // Somebody else's, or for something else.
         LOG.debug("userfaultfd {} of process {}", number, pid, e);

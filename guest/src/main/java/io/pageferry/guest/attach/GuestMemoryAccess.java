@@ -1,6 +1,7 @@
 package io.pageferry.guest.attach;
 
 import io.pageferry.guest.control.GuestControl;
+import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestRefusedException;
 import io.pageferry.guest.control.PrivateFolder;
 import io.pageferry.guest.description.Attaching;
@@ -13,7 +14,11 @@ import io.pageferry.guest.linux.KernelFeatures;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Objects;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * How a guest's memory comes to be watched: it hands over a userfaultfd when it is asked, or knows
@@ -22,17 +27,21 @@ import java.util.Optional;
  * <p>Of one migration, with the image that it has open and locked. One thread at a time.
  */
 public final class GuestMemoryAccess {
+  private static final Logger LOG = LoggerFactory.getLogger(GuestMemoryAccess.class);
   private static final Duration LIMIT = Duration.ofSeconds(5);
 
   private final GuestDescription description;
-  private final GuestControl control;
+  private final @Nullable GuestControl control;
   private final GuestImage image;
   private Optional<Duration> held = Optional.empty();
 
   /**
+   * @param control null when the guest does not answer, which only {@link #takeAgain} can do
+   *     without
    * @param image all of the guest's memory
    */
-  public GuestMemoryAccess(GuestDescription description, GuestControl control, GuestImage image) {
+  public GuestMemoryAccess(
+      GuestDescription description, @Nullable GuestControl control, GuestImage image) {
     this.description = description;
     this.control = control;
     this.image = image;
@@ -61,19 +70,26 @@ public final class GuestMemoryAccess {
 
   /**
    * Takes what watches memory that another agent, which is gone, has served before, and of which
-   * pages may be missing.
+   * pages may be missing. A guest that does not answer may wait for one of them itself: what its
+   * process has open is taken then without asking it, and without holding any of its threads.
    *
    * @throws IOException as {@link #take}; the memory stays registered
    */
   public GuestHandover takeAgain() throws IOException {
-    if (description.attach() != Attaching.ALWAYS) {
+    if (description.attach() == Attaching.ALWAYS) {
+      return Attach.again(image).handover();
+    }
+    if (control != null) {
       try {
         return ask(HandoverMode.MISSING, listener -> listener.acceptAgain(LIMIT));
       } catch (GuestRefusedException e) {
         allowAttach(e);
+        return Attach.again(image).handover();
+      } catch (GuestControlException e) {
+        LOG.debug("guest {} does not hand its memory over now", description.name(), e);
       }
     }
-    return Attach.again(image).handover();
+    return Attach.borrowed(image).handover();
   }
 
   /** How long a thread of the guest was held, at most; empty if it was not attached to. */
@@ -92,10 +108,11 @@ public final class GuestMemoryAccess {
   }
 
   private GuestHandover ask(HandoverMode mode, Acceptance accepted) throws IOException {
+    GuestControl asked = Objects.requireNonNull(control, "nobody to ask");
     try (PrivateFolder folder = PrivateFolder.open()) {
       Path socket = folder.resolve("handover.sock");
       try (HandoverListener listener = HandoverListener.bind(socket)) {
-        control.requestHandover(socket, mode);
+        asked.requestHandover(socket, mode);
         return accepted.by(listener);
       }
     }

@@ -65,16 +65,26 @@ public final class GuestProcess {
    * @throws AttachException FOREIGN, if no process at all has any of it mapped
    */
   public static void requireMapped(GuestImage image) throws IOException {
-    if (image.regions().stream().allMatch(region -> image.isToldByMaps(region.index()))
-        && seesAll()) {
-      Search search = Search.over(image);
-      if (search.found().isEmpty() && !search.hidden()) {
-        throw new AttachException(
-            Problem.FOREIGN,
-            "no process of this host has mapped %s"
-                .formatted(image.regions().getFirst().path().toString()));
-      }
+    if (isNobodysMemory(image)) {
+      throw new AttachException(
+          Problem.FOREIGN,
+          "no process of this host has mapped %s"
+              .formatted(image.regions().getFirst().path().toString()));
     }
+  }
+
+  /**
+   * Whether no process at all has any of the image mapped, for sure: false as well where that
+   * cannot be told, because this agent does not see every process of this host. As long as {@link
+   * #of}.
+   */
+  public static boolean isNobodysMemory(GuestImage image) throws IOException {
+    if (!image.regions().stream().allMatch(region -> image.isToldByMaps(region.index()))
+        || !seesAll()) {
+      return false;
+    }
+    Search search = Search.over(image);
+    return search.found().isEmpty() && !search.hidden();
   }
 
   /** Whether processes of all PID namespaces and users are listed here. */

@@ -19,6 +19,13 @@ public record GuestStatus(boolean running, String name) {
     return name.equals("postmigrate");
   }
 
+  /** Whether it has run until it shut down or crashed, and its process is there still. */
+  public boolean isOver() {
+    return name.equals("shutdown")
+        || name.equals("guest-panicked")
+        || name.equals("internal-error");
+  }
+
   /**
    * Whether it stands still and nothing says why: a guest that was saved, or that a user paused.
    */

@@ -245,6 +245,33 @@ class AttachTest {
     }
   }
 
+  /** Whose descriptor it is cannot be asked: it is taken all the same, and left where it was. */
+  @Test
+  void whatMayBeTheProcesssOwnStaysOpenThere() throws Exception {
+    try (Bystander guest = Bystander.start(program, file, "sleep");
+        GuestImage image = image()) {
+      assertThatExceptionOfType(AttachException.class)
+          .isThrownBy(() -> Attach.borrowed(image))
+          .satisfies(e -> assertThat(e.problem()).isEqualTo(Problem.NOTHING_LEFT));
+      Attach.to(guest.pid(), image, HandoverMode.MISSING).handover().close();
+      Attached borrowed = Attach.borrowed(image);
+      assertThat(borrowed.found()).isTrue();
+      borrowed.handover().unregister();
+      borrowed.handover().close();
+      assertThat(Userfaultfd.heldBy(guest.pid())).hasSize(1);
+      assertThat(guest.ask("read 6")).isEqualTo("0");
+    }
+  }
+
+  @Test
+  void anImageThatAProcessHasIsSomebodysMemory() throws Exception {
+    try (Bystander guest = Bystander.start(program, file, "sleep");
+        GuestImage image = image()) {
+      assertThat(guest.pid()).isPositive();
+      assertThat(GuestProcess.isNobodysMemory(image)).isFalse();
+    }
+  }
+
   private void assertRefused(int pid, GuestImage image, Problem problem, String... words) {
     assertThatExceptionOfType(AttachException.class)
         .isThrownBy(() -> Attach.to(pid, image, HandoverMode.WRITE_PROTECT))

@@ -10,6 +10,7 @@ import io.pageferry.guest.handover.HandoverMode;
 import io.pageferry.guest.image.GuestImage;
 import java.io.IOException;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -62,9 +63,14 @@ final class FaultHandover {
     }
   }
 
-  /** As {@link #request}, of memory that another agent has served before. */
+  /**
+   * As {@link #request}, of memory that another agent has served before.
+   *
+   * @param control null when the guest does not answer now
+   */
   static GuestHandover requestAgain(
-      GuestDescription description, GuestControl control, GuestImage image) throws IOException {
+      GuestDescription description, @Nullable GuestControl control, GuestImage image)
+      throws IOException {
     try {
       return new GuestMemoryAccess(description, control, image).takeAgain();
     } catch (GuestControlException e) {

@@ -193,10 +193,11 @@ public final class IncomingGuest {
 
   /**
    * Takes up a guest again that was taken over before all of its pages were here, and whose agent
-   * is gone: its ledger, its image and the line to it. Its page faults are the next thing to take.
+   * is gone: its ledger, its image, and the line to it if it answers. Its page faults are the next
+   * thing to take.
    *
    * @throws MigrationAborted GUEST_ENDED if its process has; another reason, and the guest is as it
-   *     was, if it cannot be reached now
+   *     was, if it cannot be taken up now
    */
   public static IncomingGuest retake(OwnershipLedger ledger) throws MigrationAborted {
     LedgerFields fields = ledger.fields();
@@ -223,26 +224,74 @@ public final class IncomingGuest {
       if (!guest.description.anonymousMemory()) {
         guest.image = GuestImage.openExisting(guest.description);
       }
-      GuestControl control = guest.place.connect();
-      guest.control = control;
-      if (control.status().awaitsDeviceState()) {
-        throw new MigrationAborted(
-            AbortReason.GUEST_ENDED,
-            "the guest's process on the target ended, and another one waits for a migration at its"
-                + " place");
-      }
+      guest.control = guest.answering();
       taken = true;
       return guest;
     } catch (ImageException e) {
       throw ImageRefusal.of(e);
-    } catch (GuestControlException e) {
-      throw new MigrationAborted(
-          AbortReason.GUEST_CONTROL_FAILED, "it cannot be controlled: " + e.getMessage(), e);
     } finally {
       if (!taken) {
         guest.letGo();
       }
     }
+  }
+
+  /**
+   * The line to a guest that is taken up again. One that does not answer may be waiting for a page
+   * itself, as QEMU's main loop does: it gets its pages first, and answers then.
+   *
+   * @return null if it does not answer now
+   * @throws MigrationAborted GUEST_ENDED if it is not there any more
+   */
+  private @Nullable GuestControl answering() throws MigrationAborted {
+    GuestControl attempt = null;
+    try {
+      attempt = place.connect();
+      if (attempt.status().awaitsDeviceState()) {
+        attempt.close();
+        throw new MigrationAborted(
+            AbortReason.GUEST_ENDED,
+            "the guest's process on the target ended, and another one waits for a migration at its"
+                + " place");
+      }
+      return attempt;
+    } catch (GuestControlException e) {
+      if (attempt != null) {
+        attempt.close();
+      }
+      if (hasEndedUnseen()) {
+        throw new MigrationAborted(
+            AbortReason.GUEST_ENDED,
+            "the guest's process on the target ended while no agent was there: nobody answers "
+                + place.how()
+                + ", and its memory is no process's",
+            e);
+      }
+      LOG.debug("guest '{}' is taken up without being asked", name(), e);
+      return null;
+    }
+  }
+
+  /**
+   * Whether it is certain that the guest's process ended, also if it was not launched here. Nobody
+   * at its control is not enough: its user may have taken the socket away.
+   */
+  private boolean hasEndedUnseen() {
+    if (!place.isDeserted()) {
+      return false;
+    }
+    try {
+      return description.anonymousMemory()
+          ? KeptHandover.beside(missingPages()).processEnded()
+          : GuestProcess.isNobodysMemory(image().orElseThrow());
+    } catch (IOException e) {
+      LOG.debug("whether guest '{}' has ended cannot be told", name(), e);
+      return false;
+    }
+  }
+
+  private String name() {
+    return description.name();
   }
 
   private void requireLaunchedAlive(LedgerFields fields) throws MigrationAborted {
@@ -567,7 +616,7 @@ public final class IncomingGuest {
     faults =
         description.anonymousMemory()
             ? KeptHandover.beside(missingPages()).retake()
-            : FaultHandover.requestAgain(description, control(), image().orElseThrow());
+            : FaultHandover.requestAgain(description, control, image().orElseThrow());
   }
 
   /** Whether {@link #takeFaults} came about, and nobody has taken or lifted them since. */

@@ -10,7 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
-import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What a guest said that hands its memory over once and never again, kept beside the ledger so that
@@ -23,6 +24,8 @@ import java.util.Optional;
  * @param file where it is kept
  */
 record KeptHandover(Path file) {
+  private static final Logger LOG = LoggerFactory.getLogger(KeptHandover.class);
+
   /** The one that belongs to this list of missing pages. */
   static KeptHandover beside(Path missingPages) {
     return new KeptHandover(missingPages.resolveSibling(missingPages.getFileName() + ".handover"));
@@ -51,10 +54,8 @@ record KeptHandover(Path file) {
    */
   GuestHandover retake() throws IOException {
     byte[] bytes = Files.readAllBytes(file);
-    int end = new String(bytes, StandardCharsets.ISO_8859_1).indexOf('\n');
-    LedgerFields.LaunchedProcess process =
-        process(bytes, end)
-            .orElseThrow(() -> new IOException(file + " does not say whose memory it is about"));
+    int end = endOfLine(bytes);
+    LedgerFields.LaunchedProcess process = process(bytes, end);
     if (process.find() == null) {
       throw new IOException("the guest's process " + process.pid() + " has ended");
     }
@@ -63,18 +64,32 @@ record KeptHandover(Path file) {
         HandoverMessage.decode(Arrays.copyOfRange(bytes, end + 1, bytes.length)));
   }
 
-  private static Optional<LedgerFields.LaunchedProcess> process(byte[] bytes, int end) {
+  /**
+   * Whether the process that sent it is gone.
+   *
+   * @throws IOException if it cannot be read whose that is
+   */
+  boolean processEnded() throws IOException {
+    byte[] bytes = Files.readAllBytes(file);
+    return process(bytes, endOfLine(bytes)).find() == null;
+  }
+
+  private static int endOfLine(byte[] bytes) {
+    return new String(bytes, StandardCharsets.ISO_8859_1).indexOf('\n');
+  }
+
+  private LedgerFields.LaunchedProcess process(byte[] bytes, int end) throws IOException {
     String[] words =
         new String(bytes, 0, Math.max(0, end), StandardCharsets.US_ASCII).split(" ", -1);
     try {
-      return words.length == 2
-          ? Optional.of(
-              new LedgerFields.LaunchedProcess(
-                  Integer.parseInt(words[0]), Long.parseLong(words[1])))
-          : Optional.empty();
+      if (words.length == 2) {
+        return new LedgerFields.LaunchedProcess(
+            Integer.parseInt(words[0]), Long.parseLong(words[1]));
+      }
     } catch (NumberFormatException e) {
-      return Optional.empty();
+      LOG.debug("{}", file, e);
     }
+    throw new IOException(file + " does not say whose memory it is about");
   }
 
   void remove() throws IOException {

@@ -3,7 +3,9 @@ package io.pageferry.target.reception;
 import io.pageferry.agent.cli.HoldPoint;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerState;
+import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.guest.control.GuestStatus;
 import io.pageferry.guest.fault.FaultStatistics;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Comparison;
@@ -254,14 +256,27 @@ final class Fetching {
       return;
     }
     try {
-      new Activation(guest.reach(guest.description().control().timeout())).start();
+      letRun(guest.reach(guest.description().control().timeout()));
       guest.ledger().update(guest.ledger().fields().with(IncomingGuest.STARTED, "true"));
       started = true;
-      guest.hangUp();
       story.info("guest '{}' runs here", name);
     } catch (GuestControlException | LedgerException e) {
       nextStart = System.nanoTime() + START_AGAIN.toNanos();
       story.warn("guest '{}' belongs to this host and does not run yet: {}", name, e.getMessage());
+    } finally {
+      guest.hangUp();
+    }
+  }
+
+  /** One that was started before this could be written down is not told again, whatever it did. */
+  private static void letRun(GuestControl control) throws GuestControlException {
+    GuestStatus status = control.status();
+    if (status.awaitsDeviceState()) {
+      throw new GuestControlException(
+          "the process that answers is not it: it waits for a migration");
+    }
+    if (!status.running() && !status.hasMovedOn() && !status.isOver()) {
+      new Activation(control).start();
     }
   }
 

@@ -25,18 +25,26 @@ import org.slf4j.LoggerFactory;
 /**
  * Answers, from what is on disk, whose a guest is, to the agent that sent it and to nobody else.
  * "Unknown" is said only when there is no ledger at all: one that cannot be read is never taken for
- * one that is not there. Any thread.
+ * one that is not there. Whoever asks after a guest that waits for its pages while nobody here
+ * looks after it has it taken up again. Any thread.
  */
 public final class OwnershipDesk {
   private static final Logger LOG = LoggerFactory.getLogger(OwnershipDesk.class);
   private static final Duration DECISION = Duration.ofSeconds(60);
 
+  /** Sees to it that a guest is looked after whose ledger is unfinished. Does not wait for it. */
+  public interface Caretaker {
+    void takeUp(UUID migration);
+  }
+
   private final Path stateDirectory;
   private final Receptions receptions;
+  private final Caretaker caretaker;
 
-  public OwnershipDesk(Path stateDirectory, Receptions receptions) {
+  public OwnershipDesk(Path stateDirectory, Receptions receptions, Caretaker caretaker) {
     this.stateDirectory = stateDirectory;
     this.receptions = receptions;
+    this.caretaker = caretaker;
   }
 
   /** What the ledger says. */
@@ -46,6 +54,7 @@ public final class OwnershipDesk {
       Optional<Arrival> arrival = receptions.find(migration);
       LedgerEntry entry = OwnershipLedger.read(stateDirectory, LedgerSide.TARGET, migration);
       authorise(entry.fields().peer(), peer);
+      seeToIt(entry, arrival);
       return state(entry, arrival);
     } catch (LedgerException e) {
       return unknown(e);
@@ -152,9 +161,20 @@ public final class OwnershipDesk {
     if (ended != null) {
       throw new MigrationAborted(AbortReason.GUEST_ENDED, ended);
     }
+    seeToIt(entry, arrival);
     if (!lacksPages(entry, arrival)) {
       throw new MigrationAborted(
           AbortReason.PROTOCOL_VIOLATION, "nothing is missing of this guest on the target");
+    }
+  }
+
+  /**
+   * Its agent lives and lost it all the same, by a defect or because its ledger could not be
+   * written: without this only another agent would take it up.
+   */
+  private void seeToIt(LedgerEntry entry, Optional<Arrival> arrival) {
+    if (arrival.isEmpty() && Unfinished.is(entry.state(), entry.fields())) {
+      caretaker.takeUp(entry.migration());
     }
   }
 

@@ -10,6 +10,8 @@ import io.pageferry.target.incoming.IncomingGuest;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
 import org.slf4j.Logger;
 
 /**
@@ -51,16 +53,25 @@ public final class Unfinished {
   /** One that cannot be had keeps no other guest waiting. */
   private void take(LedgerEntry entry, List<OwnershipLedger> taken, Logger story) {
     try {
-      OwnershipLedger ledger =
-          OwnershipLedger.open(stateDirectory, LedgerSide.TARGET, entry.migration());
-      if (is(ledger.current(), ledger.fields())) {
-        taken.add(ledger);
-      } else {
-        ledger.close();
-      }
+      take(entry.migration()).ifPresent(taken::add);
     } catch (LedgerException e) {
       story.warn("{}", e.getMessage());
     }
+  }
+
+  /**
+   * Takes hold of one of them.
+   *
+   * @return the caller's to close; empty if it is none any more
+   * @throws LedgerException HELD if an agent looks after it, or another reason why it cannot be had
+   */
+  public Optional<OwnershipLedger> take(UUID migration) throws LedgerException {
+    OwnershipLedger ledger = OwnershipLedger.open(stateDirectory, LedgerSide.TARGET, migration);
+    if (is(ledger.current(), ledger.fields())) {
+      return Optional.of(ledger);
+    }
+    ledger.close();
+    return Optional.empty();
   }
 
   /** What there is to say about each. */
