@@ -6,7 +6,17 @@ import java.io.IOException;
 final class GuestEndedThereException extends IOException {
   private static final long serialVersionUID = 1L;
 
-  GuestEndedThereException(String sentence, Throwable cause) {
+  private final boolean knownToHaveRun;
+
+  /**
+   * @param knownToHaveRun whether the target says that it ran there; where it does not, it may have
+   */
+  GuestEndedThereException(String sentence, Throwable cause, boolean knownToHaveRun) {
     super(sentence, cause);
+    this.knownToHaveRun = knownToHaveRun;
+  }
+
+  boolean knownToHaveRun() {
+    return knownToHaveRun;
   }
 }

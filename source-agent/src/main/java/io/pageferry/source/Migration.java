@@ -42,7 +42,6 @@ import io.pageferry.protocol.page.PageRehearsal;
 import io.pageferry.protocol.rehearsal.ConversationRehearsal;
 import io.pageferry.source.MigrationSettings.OnStall;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -667,12 +666,10 @@ final class Migration {
     progress.phase("settling ownership");
     Optional<LedgerState> settled;
     try {
-      // A target that gave up as its last word has nothing to wait for.
+      // A target that gave up as its last word does not start the guest later.
       settled =
           settlement(ledger)
-              .settle(
-                  ledger,
-                  failure instanceof PeerAbortedException ? Duration.ZERO : settings.settleFor());
+              .settle(ledger, settings.settleFor(), !(failure instanceof PeerAbortedException));
     } catch (InterruptedException | IOException e) {
       failure.addSuppressed(e);
       settled = Optional.empty();
@@ -703,12 +700,16 @@ final class Migration {
       String recover = RecoverCommand.of(id, settings.stateDirectory());
       throw new CommandFailure(
           ExitCode.RECOVERABLE,
-          "%s; guest %s belongs to the target, which took it over and has not started it: run"
-                  .formatted(failure.getMessage(), guest.name())
-              + " 'pageferry target sweep' there, then '%s' here; the copy here was kept and stays"
-                  .formatted(recover)
-              + " paused, and '%s --force' lets it run on if the guest's process there has ended"
-                  .formatted(recover),
+          failure instanceof PeerAbortedException said && said.reason() == AbortReason.GUEST_ENDED
+              ? failure.getMessage() + Recovery.keptFor(recover)
+              : "%s; guest %s belongs to the target, which took it over and has not started it: %s,"
+                      .formatted(
+                          failure.getMessage(),
+                          guest.name(),
+                          Recovery.howToStartThere(ledger.fields()))
+                  + " then '%s' here; the copy here was kept and stays paused, and '%s --force'"
+                      .formatted(recover, recover)
+                  + " lets it run on if the guest's process there has ended",
           failure);
     }
     STORY.info("The target's ledger says that it took the guest over.");
@@ -740,6 +741,13 @@ final class Migration {
               settings.recoverFor())
           .ifPresentOrElse(this::settled, journal::allThere);
     } catch (GuestEndedThereException e) {
+      if (!e.knownToHaveRun()) {
+        throw new CommandFailure(
+            ExitCode.RECOVERABLE,
+            Recovery.endedUnseen(guest.name(), "the target", e)
+                + Recovery.keptFor(RecoverCommand.of(id, settings.stateDirectory())),
+            e);
+      }
       Recovery.closeEnded(ledger);
       throw new CommandFailure(
           ExitCode.FAILED,

@@ -29,6 +29,11 @@ final class PostCopyFields {
         .with(RECOVER_FOR, Long.toString(settings.recoverFor().toMillis()));
   }
 
+  /** Whether the guest was to run before its pages are there. */
+  static boolean any(LedgerFields fields) {
+    return fields.isSet(POSTCOPY);
+  }
+
   /** How the rest is to be sent. */
   static PostCopy.Manner manner(LedgerFields fields) {
     Map<String, String> more = fields.more();

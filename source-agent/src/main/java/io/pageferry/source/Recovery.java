@@ -141,13 +141,8 @@ final class Recovery {
     InetSocketAddress target = new AddressConverter().convert(peer());
     try (PeerConnector connector =
         new PeerConnector(tls.clientSettings(target, STORY, ledger.fields().more()))) {
-      Optional<LedgerState> settled =
-          new Settlement(
-                  connector,
-                  target,
-                  ledger.fields().more().getOrDefault(Migration.PEER_NAME, ""),
-                  SourceAgent.INTRODUCTION)
-              .settle(ledger, settleFor);
+      Settlement settlement = settlement(connector, target);
+      Optional<LedgerState> settled = settlement.settle(ledger, settleFor, true);
       if (settled.isEmpty()) {
         throw open("%s does not say whether it took the guest over".formatted(peer()), null);
       }
@@ -155,11 +150,14 @@ final class Recovery {
         case RECLAIMED -> putBack("was given back by the target");
         case SERVING -> serve(connector, target);
         case HANDED_OVER ->
-            throw open(
-                "%s took the guest over and has not started it: run 'pageferry target sweep' there,"
-                        .formatted(peer())
-                    + " or add --force here if its process there has ended",
-                null);
+            throw PostCopyFields.any(ledger.fields())
+                    && settlement.hasEndedUnseen(ledger.migration())
+                ? endedUnseen(null)
+                : open(
+                    "%s took the guest over and has not started it: %s, or add --force here if its"
+                            .formatted(peer(), howToStartThere(ledger.fields()))
+                        + " process there has ended",
+                    null);
         default -> release();
       };
     } catch (InterruptedException e) {
@@ -167,19 +165,76 @@ final class Recovery {
     }
   }
 
-  private String serve() throws CommandFailure {
-    if (force) {
-      throw new CommandFailure(
-          ExitCode.REFUSED,
-          "guest %s runs on %s and the copy here is older: nothing was changed; to go on sending"
-                  .formatted(guestName(), peer())
-              + " its missing pages run '%s' without --force".formatted(command()));
-    }
+  private String serve() throws IOException, CommandFailure {
     InetSocketAddress target = new AddressConverter().convert(peer());
     try (PeerConnector connector =
         new PeerConnector(tls.clientSettings(target, STORY, ledger.fields().more()))) {
-      return serve(connector, target);
+      return force ? takeBack(settlement(connector, target)) : serve(connector, target);
     }
+  }
+
+  /**
+   * Takes a guest back that the target has written down as ended before anybody saw it run: it does
+   * not run there and never will, and whether it did nobody can say, so that the user decides.
+   */
+  private String takeBack(Settlement settlement) throws IOException, CommandFailure {
+    boolean ended;
+    try {
+      ended = settlement.hasEndedUnseen(ledger.migration());
+    } catch (InterruptedException e) {
+      throw waiting("the recovery was interrupted", e);
+    } catch (IOException e) {
+      throw waiting("it cannot be asked whether the guest has ended (" + e.getMessage() + ")", e);
+    }
+    if (!ended) {
+      throw new CommandFailure(
+          ExitCode.REFUSED,
+          "guest %s is %s's and the copy here is older: nothing was changed; to go on sending"
+                  .formatted(guestName(), peer())
+              + " its missing pages run '%s' without --force".formatted(command()));
+    }
+    STORY.warn("Forced: the guest has ended on {}, and whether it ran there is not known.", peer());
+    ledger.record(LedgerState.RECLAIMED);
+    return putBack("was taken back by force");
+  }
+
+  private Settlement settlement(PeerConnector connector, InetSocketAddress target) {
+    return new Settlement(
+        connector,
+        target,
+        ledger.fields().more().getOrDefault(Migration.PEER_NAME, ""),
+        SourceAgent.INTRODUCTION);
+  }
+
+  /** How a guest comes to run that the target has taken over: what to do there. */
+  static String howToStartThere(LedgerFields fields) {
+    return PostCopyFields.any(fields)
+        ? "see to it that 'pageferry target serve' runs there, which starts it"
+        : "run 'pageferry target sweep' there";
+  }
+
+  /** The copy here may be the only guest there is, or an older one of a guest that has run on. */
+  private CommandFailure endedUnseen(@Nullable Exception cause) throws CommandFailure {
+    String ended = endedUnseen(guestName(), peer(), cause);
+    if (processEnded() || GuestPlace.of(description()).isDeserted()) {
+      closeEnded(ledger);
+      return new CommandFailure(
+          ExitCode.FAILED, ended + ", and its copy here has ended too: nothing is left", cause);
+    }
+    return new CommandFailure(ExitCode.RECOVERABLE, ended + keptFor(command()), cause);
+  }
+
+  /** The beginning of a sentence. */
+  static String endedUnseen(String guest, String target, @Nullable Exception cause) {
+    return "guest %s has ended on %s and is not known to have run there%s"
+        .formatted(guest, target, cause == null ? "" : " (" + cause.getMessage() + ")");
+  }
+
+  /** The end of a sentence about a guest whose copy here nobody but its user may let run. */
+  static String keptFor(String command) {
+    return "; the copy here, as it was when it left, was kept and stays paused; '%s --force' lets it"
+            .formatted(command)
+        + " run on";
   }
 
   /**
@@ -256,6 +311,9 @@ final class Recovery {
                 + " still does, and the copy here was kept and stays paused");
       }
     } catch (GuestEndedThereException e) {
+      if (!e.knownToHaveRun()) {
+        throw endedUnseen(e);
+      }
       closeEnded(ledger);
       throw new CommandFailure(
           ExitCode.FAILED,

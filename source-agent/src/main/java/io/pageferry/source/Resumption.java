@@ -93,7 +93,11 @@ final class Resumption {
         return attempt(link, remains, manner, served);
       } catch (PeerAbortedException e) {
         if (e.reason() == AbortReason.GUEST_ENDED) {
-          throw new GuestEndedThereException(String.valueOf(e.getMessage()), e);
+          throw new GuestEndedThereException(
+              String.valueOf(e.getMessage()),
+              e,
+              new Settlement(connector, target, peerName, agent)
+                  .isKnownToHaveRun(remains.ledger().migration()));
         }
         failed = e;
       } catch (IOException e) {

@@ -3,7 +3,9 @@ package io.pageferry.source;
 import io.pageferry.agent.cli.LogOutput;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.protocol.channel.PeerAbortedException;
 import io.pageferry.protocol.channel.PeerConnector;
+import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.Ownership;
 import io.pageferry.protocol.message.OwnershipQuery;
@@ -56,18 +58,20 @@ final class Settlement {
   /**
    * Asks until there is an answer or the time is up, and writes the answer to the ledger.
    *
+   * @param mayYetRun whether a guest that was taken over is waited for to run there; not if the
+   *     target has given up already, which changes nothing any more
    * @return COMPLETED if the guest runs on the target, SERVING if it does and pages are only here,
    *     RECLAIMED if it is ours again, HANDED_OVER if it is the target's and is not known to run
    *     there, empty if the question stays open
    */
-  Optional<LedgerState> settle(OwnershipLedger ledger, Duration limit)
+  Optional<LedgerState> settle(OwnershipLedger ledger, Duration limit, boolean mayYetRun)
       throws InterruptedException, IOException {
     long end = System.nanoTime() + limit.toNanos();
     String said = "";
     Optional<LedgerState> known = Optional.empty();
-    do {
+    while (true) {
       try (TargetLink link = TargetLink.connect(connector, target, agent)) {
-        if (!link.peer().name().equals(peerName)) {
+        if (!isPeer(link)) {
           throw new IOException(
               "%s is %s now, the guest was handed to %s"
                   .formatted(target, link.peer().name(), peerName));
@@ -79,10 +83,13 @@ final class Settlement {
             return Optional.of(LedgerState.SERVING);
           }
           case TAKEN_OVER -> {
-            if (known.isEmpty()) {
+            if (known.isEmpty() && mayYetRun) {
               STORY.info("{} has taken the guest over; waiting for it to run there.", peerName);
             }
             known = Optional.of(LedgerState.HANDED_OVER);
+            if (!mayYetRun) {
+              return known;
+            }
           }
           case RUNNING -> {
             ledger.record(LedgerState.COMPLETED);
@@ -103,9 +110,62 @@ final class Settlement {
           said = why;
         }
       }
+      if (System.nanoTime() - end >= 0) {
+        return known;
+      }
       Thread.sleep(RETRY_MILLIS);
-    } while (System.nanoTime() - end < 0);
-    return known;
+    }
+  }
+
+  /**
+   * Whether a guest that has ended on the target ran there, as far as that is written down. To be
+   * asked after the end: before, it may be about to run.
+   *
+   * @return false as well where the target does not answer
+   */
+  boolean isKnownToHaveRun(UUID migration) throws InterruptedException {
+    try (TargetLink link = TargetLink.connect(connector, target, agent)) {
+      return isPeer(link) && query(link, migration) == OwnershipState.FETCHING;
+    } catch (IOException e) {
+      STORY.debug("asking {} whether the guest has run there", target, e);
+      return false;
+    }
+  }
+
+  /**
+   * Whether the target says both that its guest ended before it had all of its pages and that it is
+   * not known to have run there. Its ledger is closed by that, so that no agent there starts the
+   * guest any more.
+   *
+   * @throws IOException if it cannot be asked
+   */
+  boolean hasEndedUnseen(UUID migration) throws IOException, InterruptedException {
+    try (TargetLink link = TargetLink.connect(connector, target, agent)) {
+      // What FETCHING is said of would lose its present connection by RESUME.
+      if (!isPeer(link) || query(link, migration) != OwnershipState.TAKEN_OVER) {
+        return false;
+      }
+      link.tryToResume(migration);
+      return false;
+    } catch (PeerAbortedException e) {
+      if (e.reason() != AbortReason.GUEST_ENDED) {
+        return false;
+      }
+    }
+    // Once more: between the two it may have been started, and ended.
+    try (TargetLink link = TargetLink.connect(connector, target, agent)) {
+      return isPeer(link) && query(link, migration) == OwnershipState.TAKEN_OVER;
+    }
+  }
+
+  private boolean isPeer(TargetLink link) {
+    return link.peer().name().equals(peerName);
+  }
+
+  private static OwnershipState query(TargetLink link, UUID migration)
+      throws IOException, InterruptedException {
+    link.send(new OwnershipQuery(migration));
+    return link.await(Ownership.class, TargetLink.ANSWER).state();
   }
 
   /**
@@ -136,7 +196,7 @@ final class Settlement {
 
   private boolean tell(UUID migration) throws InterruptedException {
     try (TargetLink link = TargetLink.connect(connector, target, agent)) {
-      if (link.peer().name().equals(peerName)) {
+      if (isPeer(link)) {
         link.send(new Reclaim(migration));
         OwnershipState state = link.await(Ownership.class, TargetLink.ANSWER).state();
         STORY.info("{} was told that the guest stays here, and says {}.", peerName, state);
@@ -150,8 +210,7 @@ final class Settlement {
 
   private static OwnershipState ask(TargetLink link, OwnershipLedger ledger)
       throws IOException, InterruptedException {
-    link.send(new OwnershipQuery(ledger.migration()));
-    OwnershipState state = link.await(Ownership.class, TargetLink.ANSWER).state();
+    OwnershipState state = query(link, ledger.migration());
     if (state == OwnershipState.RECEIVING || state == OwnershipState.PREPARED) {
       link.send(new Reclaim(ledger.migration()));
       state = link.await(Ownership.class, TargetLink.ANSWER).state();

@@ -28,6 +28,7 @@ import io.pageferry.protocol.message.Resumed;
 import io.pageferry.protocol.message.RoundEnd;
 import io.pageferry.protocol.message.VersionRange;
 import io.pageferry.protocol.message.Welcome;
+import io.pageferry.protocol.page.PageBatch;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -155,6 +156,19 @@ final class TargetLink implements AutoCloseable {
     // Not before: the first request must not overtake what it is judged by.
     join(migration, resumed.joinTokens(), resumed.faultToken(), agent);
     return resumed.round();
+  }
+
+  /**
+   * Asks to take up an interrupted post-copy, to hear whether it can be; this link is then of no
+   * further use.
+   *
+   * @throws PeerAbortedException if it cannot; says why
+   */
+  void tryToResume(UUID migration) throws IOException, InterruptedException {
+    // What is missing there is not listened to, so that nothing is judged by this.
+    conversation.layout(List.of(new RegionOffer("any", PageBatch.PAGE_BYTES)));
+    send(new Resume(migration));
+    await(Resumed.class, ANSWER);
   }
 
   private void join(UUID migration, List<byte[]> tokens, byte @Nullable [] faultToken, String agent)

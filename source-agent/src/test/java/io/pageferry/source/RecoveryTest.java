@@ -18,8 +18,10 @@ import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.control.QmpControl;
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.image.GuestImage;
+import io.pageferry.protocol.channel.PeerIdentity;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.MigrationMode;
+import io.pageferry.protocol.message.OwnershipState;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -28,11 +30,14 @@ import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What becomes of the copy that an agent left behind when it was killed after the migration. */
 @Timeout(120)
@@ -209,16 +214,100 @@ class RecoveryTest {
     assertThat(running()).isTrue();
   }
 
-  @Test
-  void aGuestWhosePagesAreFetchedIsNotTakenBackByForceEither() throws Exception {
-    try (OwnershipLedger ledger = handedOver()) {
-      ledger.record(LedgerState.SERVING);
-      CommandFailure failure = catchThrowableOfType(CommandFailure.class, () -> force(ledger));
-      assertThat(failure.exit()).isEqualTo(ExitCode.REFUSED);
-      assertThat(failure).hasMessageContaining("older").hasMessageContaining("without --force");
-      assertThat(ledger.current()).isEqualTo(LedgerState.SERVING);
+  /** Its pages are served to that target, by an agent that is no more. */
+  private OwnershipLedger serving(ScriptedTarget target) throws Exception {
+    OwnershipLedger ledger =
+        OwnershipLedger.create(
+            folder,
+            LedgerSide.SOURCE,
+            UUID.randomUUID(),
+            LedgerFields.of("demo", "127.0.0.1:" + target.address().getPort())
+                .withDescription(description.toString())
+                .with("transport", "AUTO")
+                .with("plaintext", "loopback")
+                .with(Migration.PEER_NAME, PeerIdentity.PLAINTEXT));
+    ledger.record(LedgerState.PAUSED);
+    ledger.record(LedgerState.HANDED_OVER);
+    ledger.record(LedgerState.SERVING);
+    try (QmpControl control = QmpControl.connect(qmp, CONTROL)) {
+      control.pause();
     }
-    assertThat(running()).isFalse();
+    return ledger;
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    // It runs there, or did.
+    "FETCHING,",
+    "FETCHING,   GUEST_ENDED",
+    "RUNNING,",
+    // It may yet be started.
+    "TAKEN_OVER, BUSY",
+    "TAKEN_OVER,",
+  })
+  void aGuestThatIsTheTargetsIsNotTakenBackByForceEither(
+      OwnershipState ownership, @Nullable AbortReason refusal) throws Exception {
+    try (ScriptedTarget target = new ScriptedTarget(1);
+        OwnershipLedger ledger = serving(target)) {
+      target.ownership = ownership;
+      target.refusal = refusal;
+      CommandFailure failure = catchThrowableOfType(CommandFailure.class, () -> force(ledger));
+      assertThat(failure).hasMessageContaining("older").hasMessageContaining("without --force");
+      assertThat(failure.exit()).isEqualTo(ExitCode.REFUSED);
+      assertThat(ledger.current()).isEqualTo(LedgerState.SERVING);
+      assertThat(running()).isFalse();
+    }
+  }
+
+  @Test
+  void withoutTheTargetsWordAGuestWhosePagesAreFetchedIsNotTakenBack() throws Exception {
+    ScriptedTarget target = new ScriptedTarget(1);
+    try (OwnershipLedger ledger = serving(target)) {
+      target.close();
+      CommandFailure failure = catchThrowableOfType(CommandFailure.class, () -> force(ledger));
+      assertThat(failure.exit()).isEqualTo(ExitCode.RECOVERABLE);
+      assertThat(ledger.current()).isEqualTo(LedgerState.SERVING);
+      assertThat(running()).isFalse();
+    }
+  }
+
+  /** Nobody can say whether it ran there, so its user says whether it goes on here. */
+  @Test
+  void aGuestThatEndedUnseenIsKeptAndTakenBackByForceAlone() throws Exception {
+    try (ScriptedTarget target = new ScriptedTarget(1024);
+        OwnershipLedger ledger = serving(target)) {
+      target.ownership = OwnershipState.TAKEN_OVER;
+      target.refusal = AbortReason.GUEST_ENDED;
+      CommandFailure failure = catchThrowableOfType(CommandFailure.class, () -> recover(ledger));
+      assertThat(failure.exit()).isEqualTo(ExitCode.RECOVERABLE);
+      assertThat(failure)
+          .hasMessageContaining("not known to have run")
+          .hasMessageContaining("source recover " + ledger.migration())
+          .hasMessageContaining("--force");
+      assertThat(ledger.current()).isEqualTo(LedgerState.SERVING);
+      assertThat(running()).isFalse();
+      assertThat(force(ledger)).contains("taken back by force");
+      assertThat(ledger.current()).isEqualTo(LedgerState.FAILED);
+    }
+    assertThat(running()).isTrue();
+  }
+
+  @Test
+  void aGuestThatEndedThereAndHereLeavesNothingOpen() throws Exception {
+    try (ScriptedTarget target = new ScriptedTarget(1024);
+        OwnershipLedger ledger = serving(target)) {
+      target.ownership = OwnershipState.TAKEN_OVER;
+      target.refusal = AbortReason.GUEST_ENDED;
+      guest.destroyForcibly().waitFor();
+      CommandFailure failure = catchThrowableOfType(CommandFailure.class, () -> recover(ledger));
+      assertThat(failure.exit()).isEqualTo(ExitCode.FAILED);
+      assertThat(ledger.current()).isEqualTo(LedgerState.COMPLETED);
+    }
+  }
+
+  private static String recover(OwnershipLedger ledger) throws Exception {
+    return new Recovery(ledger, new TlsOptions(), Duration.ZERO, false, true, null, CopyLimits.NONE)
+        .run();
   }
 
   private OwnershipLedger paused(UUID another) throws Exception {

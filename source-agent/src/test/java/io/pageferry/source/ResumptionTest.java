@@ -197,7 +197,8 @@ class ResumptionTest {
   void aGuestThatEndedThereIsWaitedForByNobody() {
     target.refusal = AbortReason.GUEST_ENDED;
     assertThatThrownBy(() -> resume(PushMode.PREPAGING, 0, LIMIT))
-        .isInstanceOf(GuestEndedThereException.class);
+        .isInstanceOfSatisfying(
+            GuestEndedThereException.class, e -> assertThat(e.knownToHaveRun()).isTrue());
     assertThat(target.resumes).hasValue(1);
   }
 
@@ -231,7 +232,8 @@ class ResumptionTest {
     target.ownership = OwnershipState.TAKEN_OVER;
     target.refusal = AbortReason.GUEST_ENDED;
     assertThatThrownBy(() -> resume(PushMode.PREPAGING, 0, LIMIT))
-        .isInstanceOf(GuestEndedThereException.class);
+        .isInstanceOfSatisfying(
+            GuestEndedThereException.class, e -> assertThat(e.knownToHaveRun()).isFalse());
   }
 
   @Test

@@ -116,7 +116,7 @@ class SettlementTest {
   }
 
   private Optional<LedgerState> settle(String peerName, Duration limit) throws Exception {
-    return new Settlement(connector, target, peerName, "test-source").settle(ledger, limit);
+    return new Settlement(connector, target, peerName, "test-source").settle(ledger, limit, true);
   }
 
   @Test
@@ -164,6 +164,18 @@ class SettlementTest {
   void aTargetThatGaveUpByItselfGivesTheGuestBack() throws Exception {
     otherLedger = OwnershipState.ABANDONED;
     assertThat(settle(PeerIdentity.PLAINTEXT)).contains(LedgerState.RECLAIMED);
+  }
+
+  /** It gave up as its last word: it is reached as any other, and not waited for. */
+  @Test
+  void aGuestThatWillNotBeStartedIsNotWaitedFor() throws Exception {
+    silentConnections.set(2);
+    otherLedger = OwnershipState.TAKEN_OVER;
+    assertThat(
+            new Settlement(connector, target, PeerIdentity.PLAINTEXT, "test-source")
+                .settle(ledger, Duration.ofDays(1), false))
+        .contains(LedgerState.HANDED_OVER);
+    assertThat(asked).filteredOn(OwnershipQuery.class::isInstance).hasSize(1);
   }
 
   @Test

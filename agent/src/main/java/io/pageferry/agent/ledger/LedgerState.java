@@ -7,7 +7,7 @@ package io.pageferry.agent.ledger;
  * source:  PLANNED -> STREAMING <-> PAUSED -> HANDED_OVER -> SERVING -> COMPLETED
  *             |           |           |           |  |                     |
  *             |           |           |           |  +---------------------+
- *             +-----------+-----------+-> FAILED <-- RECLAIMED
+ *             +-----------+-----------+-> FAILED <-- RECLAIMED <-- SERVING
  *
  * target:  RECEIVING -> PREPARED -> TAKEN_OVER -> COMPLETED
  *              |            |           |
@@ -28,7 +28,8 @@ public enum LedgerState {
   HANDED_OVER,
   /**
    * Source: the guest is the target's and runs there, but pages of it are only here (post-copy).
-   * The guest here is never resumed, and its memory is kept until the target has it all.
+   * Its memory is kept until the target has it all. The guest here is not resumed, unless the user
+   * insists on it and the target says that it has ended there and is not known to have run.
    */
   SERVING,
   /** Source: the target never took over and never will; the guest may be resumed here. */
@@ -67,7 +68,7 @@ public enum LedgerState {
       case PAUSED -> next == STREAMING || next == HANDED_OVER || next == FAILED;
       // Never FAILED directly: the target must have been asked first, or never have been told.
       case HANDED_OVER -> next == SERVING || next == COMPLETED || next == RECLAIMED;
-      case SERVING -> next == COMPLETED;
+      case SERVING -> next == COMPLETED || next == RECLAIMED;
       case RECLAIMED -> next == FAILED;
       case FAILED, COMPLETED, RECEIVING, PREPARED, TAKEN_OVER, ABANDONED -> false;
     };

@@ -70,10 +70,10 @@ class LedgerStateTest {
   }
 
   @Test
-  void aGuestWhosePagesAreServedIsNeverTakenBack() {
+  void aGuestWhosePagesAreServedMovesOnOrIsTakenBackByItsUser() {
     for (LedgerState next : LedgerState.values()) {
       assertThat(LedgerState.SERVING.mayBecome(next, LedgerSide.SOURCE))
-          .isEqualTo(next == LedgerState.COMPLETED);
+          .isEqualTo(next == LedgerState.COMPLETED || next == LedgerState.RECLAIMED);
     }
   }
 

@@ -58,6 +58,7 @@ final class Handover {
   private long committedAt;
   private boolean committed;
   private boolean pagesCutOff;
+  private boolean beforeItsPages;
 
   Handover(
       Offer offer,
@@ -120,6 +121,7 @@ final class Handover {
       byte[] deviceState)
       throws MigrationAborted, InterruptedException {
     progress.phase("switching");
+    beforeItsPages = true;
     RequestChannel asked = channels.requests();
     if (asked == null || !channels.complete()) {
       throw new MigrationAborted(
@@ -354,7 +356,7 @@ final class Handover {
           AbortReason.GUEST_CONTROL_FAILED,
           "the guest belongs to the target now and stands paused there, because it did not start: "
               + e.getMessage()
-              + "; run 'pageferry target sweep' there",
+              + (beforeItsPages ? "; that is tried again" : "; run 'pageferry target sweep' there"),
           e);
     }
     long takeOverMicros = (System.nanoTime() - committedAt) / 1_000;
