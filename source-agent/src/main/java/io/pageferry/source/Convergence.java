@@ -65,12 +65,27 @@ final class Convergence implements RoundRule {
    * @param dirtyPages what is left: what the guest has dirtied meanwhile, and what waited
    * @param waitedPages what could have been sent in it and was not; see {@link SendOrder}
    * @param calmPages of these, what the guest did not dirty meanwhile
+   * @param wholePages of the pages sent, those that did not go in part
+   * @param wholeBytes what these took
    */
   record Round(
-      long pages, long wireBytes, long nanos, long dirtyPages, long waitedPages, long calmPages) {
+      long pages,
+      long wireBytes,
+      long nanos,
+      long dirtyPages,
+      long waitedPages,
+      long calmPages,
+      long wholePages,
+      long wholeBytes) {
     /** A round in which nothing waited. */
     Round(long pages, long wireBytes, long nanos, long dirtyPages) {
       this(pages, wireBytes, nanos, dirtyPages, 0, 0);
+    }
+
+    /** A round in which all pages went whole. */
+    Round(
+        long pages, long wireBytes, long nanos, long dirtyPages, long waitedPages, long calmPages) {
+      this(pages, wireBytes, nanos, dirtyPages, waitedPages, calmPages, pages, wireBytes);
     }
 
     /** The pages it was about, whether they were sent or not. */
@@ -204,13 +219,14 @@ final class Convergence implements RoundRule {
   /**
    * Bandwidth is a matter of the link and learnt from what keeps it busy; bytes a page are one of
    * what is sent, and pages that are sent again take fewer of them than those of the first round.
+   * Only there can pages go in part: they say nothing of what those of the next rounds take.
    */
   private void learn(Round round) {
     if (round.wireBytes() >= MEANINGFUL_BYTES || bytesPerNano == 0) {
       bytesPerNano = (double) round.wireBytes() / Math.max(1, round.nanos());
     }
-    if (round.pages() >= MEANINGFUL_PAGES) {
-      bytesPerPage = (double) round.wireBytes() / round.pages();
+    if (round.wholePages() >= MEANINGFUL_PAGES) {
+      bytesPerPage = (double) round.wholeBytes() / round.wholePages();
       mostBytesPerPage = Math.max(mostBytesPerPage, bytesPerPage);
     }
   }

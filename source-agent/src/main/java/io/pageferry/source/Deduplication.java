@@ -4,15 +4,12 @@ package io.pageferry.source;
  * Whether one channel's pages are offered by their digests, by the clock: a digest costs both sides
  * some time of a processor, which only a link that is waited for repays.
  *
- * <ul>
- *   <li>While the sender waits for the link for a good part of its time, hashing is hidden behind
- *       that, and pages are offered.
- *   <li>Where it begins without an offer, that and a link that carries less than {@link
- *       #WORTHWHILE_BYTES_PER_SECOND} are what it takes to try.
- *   <li>What was begun and does not show a link that is waited for (an answer may be long in coming
- *       because the other side is busy) is compared with a stretch of pages without it, and the
- *       quicker way stays. The other one is tried again later, and later each time.
- * </ul>
+ * <p>What is known to be slow beforehand begins with offers. Elsewhere they are tried where the
+ * sender waits for a link that carries less than {@link #WORTHWHILE_BYTES_PER_SECOND}. Then both
+ * ways are compared, a stretch of pages each, and the quicker one stays: soon, where the link is
+ * not waited for, because then nothing hides the hashing; from time to time, where it is, because
+ * the wait may be for a target that is busy. The other way is tried again later, and later each
+ * time.
  *
  * <p>Pure arithmetic. Owned by one sender.
  */
@@ -29,27 +26,35 @@ final class Deduplication {
   /** A smaller share of the time is not waiting, but handing frames over. */
   private static final double WAITING = 0.25;
 
-  /** In stretches; doubled by each attempt that changed nothing. */
+  /** In stretches; doubled by each comparison. */
   private static final int FIRST_PAUSE = 8;
 
   private static final int LONGEST_PAUSE = 64;
+
+  /** What sending must be quicker by than offers that wait for the link. */
+  private static final double QUICKER = 0.9;
 
   /** Stretches of code that has never run: it keeps a sender from waiting for any link. */
   private static final int COLD = 4;
 
   private final boolean always;
+  private final double slowBytesPerSecond;
   private boolean offering;
 
-  /** Whether the present way is on trial against {@link #otherNanos}. */
+  /** Whether the present way is on trial against the other. */
   private boolean trying;
 
   /** What a page took in the other way, nanoseconds. */
   private double otherNanos;
 
-  private int pause = FIRST_PAUSE;
+  /** Whether the link was waited for in the other way. */
+  private boolean otherWaited;
 
-  /** Stretches until the other way may be tried. */
-  private int due = COLD;
+  /** Stretches without a comparison. */
+  private int since;
+
+  /** How many there are to be. */
+  private int pause;
 
   // Of the present stretch.
   private long pages;
@@ -60,10 +65,13 @@ final class Deduplication {
   /**
    * @param always whether pages are offered whatever it costs
    * @param cap of the link, bytes a second; 0 for none
+   * @param channels that share the link
    */
-  Deduplication(boolean always, long cap) {
+  Deduplication(boolean always, long cap, int channels) {
     this.always = always;
+    this.slowBytesPerSecond = (double) WORTHWHILE_BYTES_PER_SECOND / channels;
     offering = always || (cap > 0 && cap < WORTHWHILE_BYTES_PER_SECOND);
+    pause = offering ? COLD : 0;
   }
 
   /** Whether the next pages are to be offered. */
@@ -74,7 +82,7 @@ final class Deduplication {
   /**
    * Pages with content have been dealt with, or offered.
    *
-   * @param sentPages how many
+   * @param sentPages of how many pages the content was dealt with; 0 of those that were offered
    * @param sentBytes handed to the link for them, or for others before them
    * @param tookNanos all of it
    * @param linkNanos of that, waiting until the link took something
@@ -98,30 +106,28 @@ final class Deduplication {
   private void judge(double pageNanos) {
     boolean waits = waitNanos >= WAITING * nanos;
     if (trying) {
-      trying = false;
-      if (pageNanos >= otherNanos && !(offering && waits)) {
-        turn(pause);
-        pause = Math.min(2 * pause, LONGEST_PAUSE);
-      } else {
-        pause = FIRST_PAUSE;
-        due = pause;
+      boolean worse =
+          offering
+              ? pageNanos >= otherNanos / (waits ? QUICKER : 1)
+              : pageNanos >= otherNanos * (otherWaited ? QUICKER : 1);
+      if (worse) {
+        offering = !offering;
       }
+      trying = false;
+      since = 0;
+      pause = Math.clamp(2L * pause, FIRST_PAUSE, LONGEST_PAUSE);
       return;
     }
-    if (due > 0) {
-      due--;
+    since++;
+    if (since <= (offering && waits ? LONGEST_PAUSE : pause)) {
       return;
     }
-    boolean slow = bytes * 1e9 < (double) WORTHWHILE_BYTES_PER_SECOND * nanos;
-    if (offering ? !waits : waits && slow) {
+    boolean slow = bytes * 1e9 < slowBytesPerSecond * nanos;
+    if (offering || (waits && slow)) {
       otherNanos = pageNanos;
+      otherWaited = waits;
       trying = true;
-      turn(0);
+      offering = !offering;
     }
-  }
-
-  private void turn(int stretches) {
-    offering = !offering;
-    due = stretches;
   }
 }

@@ -348,7 +348,9 @@ final class Migration {
     return settings.mode() != MigrationMode.POSTCOPY
             && settings.dedup() != Dedup.OFF
             && link.has(Capabilities.REFERENCE)
-        ? () -> new Deduplication(settings.dedup() == Dedup.ON, settings.bandwidth())
+        ? () ->
+            new Deduplication(
+                settings.dedup() == Dedup.ON, settings.bandwidth(), link.data().size())
         : null;
   }
 

@@ -198,22 +198,22 @@ final class PageSender implements AutoCloseable {
 
   private void offerOrSend(int round, Deduplication choice, ByteBuf snapshot, boolean again)
       throws IOException, InterruptedException {
-    int pages = taking.piece.pages();
+    if (!choice.offering()) {
+      // What was offered before is not to be counted to what is not.
+      settle(round, again);
+    }
     long begin = System.nanoTime() - taking.readNanos;
     long bytesBefore = emittedBytes;
     long waitedBefore = emittingNanos;
-    if (!choice.offering()) {
-      // Of pages that were offered: what they take is not to be counted to those that are not.
-      settle(round, again);
-      taking.referred.clear();
-      sendContent(round, taking);
-    } else if (refer(round, snapshot)) {
+    int pages = 0;
+    if (choice.offering() && refer(round, snapshot)) {
       offered.add(taking);
       taking = spare.isEmpty() ? new OfferedPiece() : spare.poll();
       if (offered.size() == SourceConversation.MAX_UNANSWERED_REFERENCES) {
-        sendWhatIsWanted(round, again);
+        pages = sendWhatIsWanted(round, again);
       }
     } else {
+      pages = taking.piece.pages();
       taking.referred.clear();
       sendContent(round, taking);
     }
@@ -243,6 +243,7 @@ final class PageSender implements AutoCloseable {
     ByteBuf frame = encoder.refer(round, taking.piece, snapshot, taking.referred, tally);
     // Hashing is not the link's time.
     knownNanos += System.nanoTime() - begin;
+    var _ = encoder.takeLookingNanos();
     if (frame == null) {
       return false;
     }
@@ -259,12 +260,16 @@ final class PageSender implements AutoCloseable {
   /** Hears of all pieces that wait. */
   private void settle(int round, boolean again) throws IOException, InterruptedException {
     while (!offered.isEmpty()) {
-      sendWhatIsWanted(round, again);
+      var _ = sendWhatIsWanted(round, again);
     }
   }
 
-  /** Hears of the oldest piece, and sends what the target does not have of it. */
-  private void sendWhatIsWanted(int round, boolean again) throws IOException, InterruptedException {
+  /**
+   * Hears of the oldest piece, and sends what the target does not have of it.
+   *
+   * @return how many pages have been dealt with by that
+   */
+  private int sendWhatIsWanted(int round, boolean again) throws IOException, InterruptedException {
     OfferedPiece oldest = offered.element();
     long begin = System.nanoTime();
     oldest.referred.found(link.found(index));
@@ -273,16 +278,19 @@ final class PageSender implements AutoCloseable {
       oldest.referred.waitForNone();
     }
     int place = 0;
+    int putOff = 0;
     for (int run = 0; run < oldest.piece.runs(); run++) {
       for (int i = 0; i < oldest.piece.count(run); i++, place++) {
         if (oldest.referred.coming(place)) {
           coming.add(oldest.piece.region(), oldest.piece.firstPage(run) + i);
+          putOff++;
         }
       }
     }
     sendContent(round, oldest);
     offered.remove();
     spare.add(oldest);
+    return place - putOff;
   }
 
   /** Sends of a piece what is not found there; of one that was not offered, all of it. */
@@ -301,6 +309,7 @@ final class PageSender implements AutoCloseable {
     }
     long workNanos = sending.readNanos + System.nanoTime() - begin;
     emit(frame, pages);
+    long looking = encoder.takeLookingNanos();
     if (tally.known() - known + tally.deduplicated() - found == pages) {
       knownNanos += workNanos;
       if (++framesOfKnown > 1) {
@@ -311,6 +320,7 @@ final class PageSender implements AutoCloseable {
     } else {
       // With what waited since the last such frame: on a slow link a frame of a few bytes waits for
       // the pages in front of it, and the link would look as fast as it is for what comes next.
+      knownNanos += looking;
       encoder.delivered(linkBytes, workNanos, linkNanos);
       framesOfKnown = 0;
       linkBytes = 0;

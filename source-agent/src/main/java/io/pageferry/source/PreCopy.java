@@ -3,6 +3,7 @@ package io.pageferry.source;
 import io.pageferry.agent.cli.CommandFailure;
 import io.pageferry.agent.cli.LogOutput;
 import io.pageferry.guest.dirty.DirtyTracker;
+import io.pageferry.protocol.page.PageTally;
 import io.pageferry.source.Convergence.Decision;
 import io.pageferry.source.Convergence.Verdict;
 import io.pageferry.source.MigrationSettings.OnStall;
@@ -93,15 +94,17 @@ final class PreCopy {
                   sent.linkNanos(),
                   dirty.count(),
                   order.waited(),
-                  order.calm()),
+                  order.calm(),
+                  sent.linkPages() - sent.tally().partlyKnown(),
+                  sent.tally().wireBytes() - sent.tally().partsBytes()),
               fixedCostNanos);
       STORY.info(
           "Round {}: {} pages{}{}, {} MB on the wire in {} ms{}; {} pages dirtied meanwhile.",
           round,
           sent.pages(),
-          sent.tally().known() == 0
+          fromEarlier(sent.tally()) == 0
               ? ""
-              : ", %d of them there from an earlier time".formatted(sent.tally().known()),
+              : ", %d of them there from an earlier time".formatted(fromEarlier(sent.tally())),
           sent.tally().deduplicated() == 0
               ? ""
               : ", the content of %d found there".formatted(sent.tally().deduplicated()),
@@ -119,6 +122,11 @@ final class PreCopy {
       }
       work = rounds.of(order.next(mayWait ? rule.mayWait(fixedCostNanos) : 0));
     }
+  }
+
+  /** Whole or in part. */
+  private static long fromEarlier(PageTally tally) {
+    return tally.known() + tally.partlyKnown();
   }
 
   private @Nullable SwitchedBy settle(Decision decision) throws StalledException {

@@ -204,4 +204,14 @@ class ConvergenceTest {
                 .verdict())
         .isEqualTo(Verdict.NEXT_ROUND);
   }
+
+  /** Those of the next rounds go whole: nobody knows yet what they take. */
+  @Test
+  void pagesThatWentInPartSayNothingOfTheOthers() {
+    Convergence convergence = new Convergence(LIMITS);
+    Convergence.Round inPart =
+        new Convergence.Round(8000, 8000 * 600L, 384_000_000, 4500, 0, 0, 0, 0);
+    long expected = convergence.after(inPart, 0).expectedDowntimeNanos();
+    assertThat(expected).isGreaterThan(TimeUnit.MILLISECONDS.toNanos(1400));
+  }
 }

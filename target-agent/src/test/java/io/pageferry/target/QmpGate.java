@@ -85,8 +85,10 @@ final class QmpGate implements AutoCloseable {
     if (!id.find()) {
       throw new AssertionError(command);
     }
-    String no = "{\"error\":{\"class\":\"GenericError\",\"desc\":\"not now\"},\"id\":%s}\r\n";
-    agent.write(StandardCharsets.UTF_8.encode(no.formatted(id.group(1))));
+    agent.write(
+        StandardCharsets.UTF_8.encode(
+            "{\"error\":{\"class\":\"GenericError\",\"desc\":\"not now\"},\"id\":%s}\r\n"
+                .formatted(id.group(1))));
   }
 
   @Override

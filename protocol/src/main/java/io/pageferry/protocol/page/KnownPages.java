@@ -5,6 +5,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What the target says that it still has of a guest's memory, by digest and page by page: while the
@@ -14,13 +16,16 @@ import java.nio.ByteBuffer;
  * <p>The series of digests ascends, as the round does. {@link #await} lets a sender wait until it
  * has come as far as the pages that are to be sent next.
  *
- * <p>Holds 64 bytes for each page of the guest, off the heap, from the first digest on.
+ * <p>Holds 64 bytes for each page that the target has, off the heap, a megabyte at a time.
  *
  * <p>Threading: {@link #take} and {@link #close} by one thread; the rest by any number of senders,
  * none of which may be at work when it is closed.
  */
 public final class KnownPages implements AutoCloseable {
   private static final int DIGEST = Recalled.DIGEST_BYTES;
+
+  /** Pages of one table: a megabyte of digests. */
+  private static final int TABLE = 1 << 14;
 
   /** A part's digest; only compared. */
   private static final ValueLayout.OfLong WORD = ValueLayout.JAVA_LONG_UNALIGNED;
@@ -32,8 +37,8 @@ public final class KnownPages implements AutoCloseable {
   /** For each region the number of its first page among all pages. */
   private final long[] offsets;
 
-  /** A table a region, made for the first digest; published by {@link #frontier}. */
-  private MemorySegment[] named = {};
+  /** For each region tables of {@link #TABLE} pages, made for a first digest in them. */
+  private final @Nullable MemorySegment[][] named;
 
   /** All pages before this one, counted over all regions, have been spoken of. */
   private volatile long frontier;
@@ -52,6 +57,10 @@ public final class KnownPages implements AutoCloseable {
     for (int region = 1; region < offsets.length; region++) {
       offsets[region] = offsets[region - 1] + layout.regions().get(region - 1).pages();
     }
+    this.named =
+        layout.regions().stream()
+            .map(region -> new MemorySegment[Math.toIntExact((region.pages() + TABLE - 1) / TABLE)])
+            .toArray(MemorySegment[][]::new);
   }
 
   /** For one sender. */
@@ -67,19 +76,15 @@ public final class KnownPages implements AutoCloseable {
     if (resting) {
       return;
     }
-    if (said.pages() > 0 && !makeTables()) {
-      rest();
-      return;
-    }
     if (said.pages() > 0) {
+      try {
+        keep(said);
+      } catch (OutOfMemoryError e) {
+        // Without the memory for them pages are sent; it is not what a migration fails of.
+        rest();
+        return;
+      }
       any = true;
-      MemorySegment.copy(
-          said.digests(),
-          0,
-          named[said.region()],
-          ValueLayout.JAVA_BYTE,
-          said.firstPage() * DIGEST,
-          said.digests().length);
       frontier = offsets[said.region()] + said.endPage();
     }
     if (said.last()) {
@@ -91,19 +96,25 @@ public final class KnownPages implements AutoCloseable {
     }
   }
 
-  /** Without the memory for them pages are sent; it is not what a migration fails of. */
-  private boolean makeTables() {
-    if (named.length > 0) {
-      return true;
-    }
-    try {
-      named =
-          layout.regions().stream()
-              .map(region -> arena.allocate(region.pages() * DIGEST, Long.BYTES))
-              .toArray(MemorySegment[]::new);
-      return true;
-    } catch (OutOfMemoryError e) {
-      return false;
+  private void keep(Recalled said) {
+    @Nullable MemorySegment[] tables = named[said.region()];
+    for (long page = said.firstPage(); page < said.endPage(); ) {
+      int number = (int) (page / TABLE);
+      int count = (int) (Math.min(said.endPage(), (number + 1L) * TABLE) - page);
+      MemorySegment table = tables[number];
+      if (table == null) {
+        table = arena.allocate((long) TABLE * DIGEST, Long.BYTES);
+        tables[number] = table;
+      }
+      int from = Math.toIntExact((page - said.firstPage()) * DIGEST);
+      MemorySegment.copy(
+          said.digests(),
+          from,
+          table,
+          ValueLayout.JAVA_BYTE,
+          page % TABLE * DIGEST,
+          count * DIGEST);
+      page += count;
     }
   }
 
@@ -152,12 +163,12 @@ public final class KnownPages implements AutoCloseable {
    *     it has nothing of it
    */
   int lacking(int region, long page, PartDigests digests, ByteBuffer memory, int at) {
-    if (resting || offsets[region] + page >= frontier || named.length == 0) {
+    if (resting || offsets[region] + page >= frontier) {
       return PageParts.ALL;
     }
-    MemorySegment there = named[region];
-    long begin = page * DIGEST;
-    if (ZeroPages.isZero(there, begin, DIGEST)) {
+    MemorySegment there = named[region][(int) (page / TABLE)];
+    long begin = page % TABLE * DIGEST;
+    if (there == null || ZeroPages.isZero(there, begin, DIGEST)) {
       return PageParts.ALL;
     }
     MemorySegment own = MemorySegment.ofArray(digests.of(memory, at));
@@ -175,7 +186,9 @@ public final class KnownPages implements AutoCloseable {
   @Override
   public void close() {
     rest();
-    named = new MemorySegment[0];
+    for (@Nullable MemorySegment[] tables : named) {
+      Arrays.fill(tables, null);
+    }
     if (arena.scope().isAlive()) {
       arena.close();
     }

@@ -27,6 +27,11 @@ final class PageCompressor implements AutoCloseable {
   private final @Nullable ZstdCompressCtx zstd;
   private final Shrinkage ofLz4 = new Shrinkage();
   private final Shrinkage ofZstd = new Shrinkage();
+
+  /** Parts of pages by themselves: what they are like says nothing of whole pages. */
+  private final Shrinkage ofPartsByLz4 = new Shrinkage();
+
+  private final Shrinkage ofPartsByZstd = new Shrinkage();
   private final ByteBuf blocks;
 
   /** The memory of {@link #blocks}, as the codecs want it. */
@@ -106,7 +111,7 @@ final class PageCompressor implements AutoCloseable {
   }
 
   /**
-   * Writes anything as one block into other memory.
+   * Writes parts of pages as one block into other memory.
    *
    * @param from direct; {@code raw} bytes from {@code at}, at most those of {@link
    *     PageCodec#blockPages}
@@ -114,7 +119,7 @@ final class PageCompressor implements AutoCloseable {
    * @return how many bytes it takes; 0 if it was not tried or does not pay
    */
   int pack(PageCodec codec, ByteBuffer from, int at, int raw, ByteBuffer into, int index) {
-    Shrinkage shrinkage = shrinkage(codec);
+    Shrinkage shrinkage = shrinkageOfParts(codec);
     if (!shrinkage.worthTrying((raw + PAGE - 1) / PAGE)) {
       return 0;
     }
@@ -136,6 +141,17 @@ final class PageCompressor implements AutoCloseable {
     int raw = count * PAGE;
     int packed = compress(codec, pages, at, raw, memory, end);
     return shrinkage(codec).tried(raw, packed) ? packed : raw;
+  }
+
+  /** The same of parts of pages, side by side. */
+  int sampleParts(PageCodec codec, ByteBuffer parts, int at, int count) {
+    int raw = count * PAGE;
+    int packed = compress(codec, parts, at, raw, memory, end);
+    return shrinkageOfParts(codec).tried(raw, packed) ? packed : raw;
+  }
+
+  private Shrinkage shrinkageOfParts(PageCodec codec) {
+    return codec == PageCodec.ZSTD ? ofPartsByZstd : ofPartsByLz4;
   }
 
   private Shrinkage shrinkage(PageCodec codec) {

@@ -52,6 +52,8 @@ public final class PageEncoder implements AutoCloseable {
   /** Of the run that is planned, for each page, which of its parts the target lacks. */
   private final byte[] lacking = new byte[PageBatch.MAX_PAGES];
 
+  private long lookingNanos;
+
   /**
    * An encoder for one channel that sends no differences.
    *
@@ -77,13 +79,28 @@ public final class PageEncoder implements AutoCloseable {
     digests = known == null ? null : known.digests();
     Set<PageCodec> codecs = encodings.codecs();
     choice = new CodecChoice(codecs);
-    compressor =
-        codecs.equals(Set.of(PageCodec.RAW)) ? null : new PageCompressor(allocator, codecs);
-    deltas =
-        bases == null
-            ? null
-            : new DeltaEncoder(allocator, compressor == null ? null : compressor.lz4());
-    parts = known == null ? null : new PartsEncoder(allocator, compressor);
+    PageCompressor packing = null;
+    DeltaEncoder differing = null;
+    try {
+      if (!codecs.equals(Set.of(PageCodec.RAW))) {
+        packing = new PageCompressor(allocator, codecs);
+      }
+      if (bases != null) {
+        differing = new DeltaEncoder(allocator, packing == null ? null : packing.lz4());
+      }
+      parts = known == null ? null : new PartsEncoder(allocator, packing);
+    } catch (RuntimeException | OutOfMemoryError e) {
+      // Nobody else would give back what there is by now.
+      if (packing != null) {
+        packing.close();
+      }
+      if (differing != null) {
+        differing.close();
+      }
+      throw e;
+    }
+    compressor = packing;
+    deltas = differing;
   }
 
   /**
@@ -231,9 +248,20 @@ public final class PageEncoder implements AutoCloseable {
   }
 
   private int lacking(int region, long page, ByteBuffer memory, int at) {
-    return known == null || digests == null
-        ? PageParts.ALL
-        : known.lacking(region, page, digests, memory, at);
+    if (known == null || digests == null || known.resting()) {
+      return PageParts.ALL;
+    }
+    long begin = System.nanoTime();
+    int missing = known.lacking(region, page, digests, memory, at);
+    lookingNanos += System.nanoTime() - begin;
+    return missing;
+  }
+
+  /** What looking at what the target still has took since this was asked last. */
+  public long takeLookingNanos() {
+    long nanos = lookingNanos;
+    lookingNanos = 0;
+    return nanos;
   }
 
   /**
@@ -450,14 +478,31 @@ public final class PageEncoder implements AutoCloseable {
         writing.write(
             choice.codec(), memory, offset + begin * PAGE, lacking, begin, end - begin, choice);
     plan.parts(first + begin, end - begin, at, bytes);
+    tally.parts(PageBatch.RUN_HEADER_BYTES + bytes);
     for (int page = begin; page < end; page++) {
       if (lacking[page] == 0) {
         tally.known(1);
-      } else {
+      } else if (lacking[page] != (byte) PageParts.ALL) {
         tally.partlyKnown(1);
+      } else {
+        countWhole(writing.lastCodec(), tally);
       }
     }
-    sampleIfDue(writing.lastParts(), 0, writing.lastPages());
+    PageCodec due = choice.due();
+    if (compressor != null && due != null && writing.lastPages() > 0) {
+      int some = Math.min(CodecChoice.SAMPLE_PAGES, writing.lastPages());
+      long begun = System.nanoTime();
+      int left = compressor.sampleParts(due, writing.lastParts(), 0, some);
+      choice.sampled(due, (long) some * PAGE, left, System.nanoTime() - begun);
+    }
+  }
+
+  private static void countWhole(PageCodec codec, PageTally tally) {
+    switch (codec) {
+      case RAW -> tally.raw(1);
+      case LZ4 -> tally.lz4(1);
+      case ZSTD -> tally.zstd(1);
+    }
   }
 
   /** Splits a stretch with content into blocks, as far as they pay, and raw runs. */
@@ -472,15 +517,11 @@ public final class PageEncoder implements AutoCloseable {
     } else {
       pack(compressor, codec, first, count, offset, memory);
     }
-    sampleIfDue(memory, offset, count);
-  }
-
-  private void sampleIfDue(ByteBuffer content, int at, int pages) {
     PageCodec due = choice.due();
-    if (compressor != null && due != null && pages > 0) {
-      int some = Math.min(CodecChoice.SAMPLE_PAGES, pages);
+    if (compressor != null && due != null) {
+      int some = Math.min(CodecChoice.SAMPLE_PAGES, count);
       long begin = System.nanoTime();
-      int left = compressor.sample(due, content, at, some);
+      int left = compressor.sample(due, memory, offset, some);
       choice.sampled(due, (long) some * PAGE, left, System.nanoTime() - begin);
     }
   }

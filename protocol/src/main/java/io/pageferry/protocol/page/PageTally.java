@@ -9,6 +9,7 @@ public final class PageTally {
   private long delta;
   private long known;
   private long partlyKnown;
+  private long partsBytes;
   private long deduplicated;
   private long deltaHits;
   private long deltaMisses;
@@ -42,6 +43,10 @@ public final class PageTally {
 
   void partlyKnown(long pages) {
     partlyKnown += pages;
+  }
+
+  void parts(long bytes) {
+    partsBytes += bytes;
   }
 
   void deduplicated(long pages) {
@@ -100,6 +105,11 @@ public final class PageTally {
     return partlyKnown;
   }
 
+  /** Bytes of the runs in which pages went in part, with what went whole among them. */
+  public long partsBytes() {
+    return partsBytes;
+  }
+
   /** Pages of which only the digest was sent, because the target found their content. */
   public long deduplicated() {
     return deduplicated;
@@ -144,6 +154,7 @@ public final class PageTally {
     delta += other.delta;
     known += other.known;
     partlyKnown += other.partlyKnown;
+    partsBytes += other.partsBytes;
     deduplicated += other.deduplicated;
     deltaHits += other.deltaHits;
     deltaMisses += other.deltaMisses;

@@ -16,16 +16,18 @@ final class PartsEncoder implements AutoCloseable {
   private static final int PAGE = PageBatch.PAGE_BYTES;
   private static final int MOST = PageBatch.MAX_PARTS_PAGES;
 
+  /** Where the runs begin. */
+  private static final int RUNS = MOST * PAGE;
+
   private final @Nullable PageCompressor compressor;
 
-  /** The parts of one run, side by side. */
-  private final ByteBuf gathered;
+  /** The parts of one run, side by side, and behind them the runs. */
+  private final ByteBuf buffer;
 
-  private final ByteBuffer parts;
-  private final ByteBuf runs;
   private final ByteBuffer memory;
   private int end;
   private int lastBytes;
+  private PageCodec lastCodec = PageCodec.RAW;
 
   /**
    * @param compressor null if nothing is packed; stays the caller's
@@ -34,23 +36,22 @@ final class PartsEncoder implements AutoCloseable {
     this.compressor = compressor;
     // A run that is kept is shorter than its pages, so all before the last fit into their pages.
     int room =
-        PageBatch.MAX_PAGES * PAGE
+        RUNS
+            + PageBatch.MAX_PAGES * PAGE
             + PageParts.headerBytes(MOST)
             + Math.max(MOST * PAGE, compressor == null ? 0 : compressor.longest());
-    gathered = allocator.directBuffer(MOST * PAGE, MOST * PAGE);
-    parts = gathered.nioBuffer(0, MOST * PAGE);
-    runs = allocator.directBuffer(room, room);
-    memory = runs.nioBuffer(0, room);
+    buffer = allocator.directBuffer(room, room);
+    memory = buffer.nioBuffer(0, room);
   }
 
   /** Forgets the batch before. */
   void begin() {
-    end = 0;
+    end = RUNS;
   }
 
   /** Where the data lie; stays this object's. */
   ByteBuf runs() {
-    return runs;
+    return buffer;
   }
 
   /** Where the next run's will begin. */
@@ -86,13 +87,14 @@ final class PartsEncoder implements AutoCloseable {
     int packed =
         compressor == null || codec == PageCodec.RAW || bytes == 0
             ? 0
-            : compressor.pack(codec, parts, 0, bytes, memory, block);
+            : compressor.pack(codec, memory, 0, bytes, memory, block);
     choice.packed(bytes, packed > 0 ? packed : bytes, System.nanoTime() - begin);
+    lastCodec = packed > 0 ? codec : PageCodec.RAW;
     if (packed > 0) {
       memory.put(header, form(codec));
     } else {
       memory.put(header, (byte) PageParts.AS_THEY_ARE);
-      memory.put(block, parts, 0, bytes);
+      memory.put(block, memory, 0, bytes);
       packed = bytes;
     }
     end = block + packed;
@@ -108,7 +110,7 @@ final class PartsEncoder implements AutoCloseable {
         // Neighbouring parts in one go.
         int first = Integer.numberOfTrailingZeros(mask);
         int length = Integer.numberOfTrailingZeros(~(mask >>> first)) * PageParts.PART;
-        parts.put(bytes, pages, begin + first * PageParts.PART, length);
+        memory.put(bytes, pages, begin + first * PageParts.PART, length);
         bytes += length;
         mask &= ~(((1 << (length / PageParts.PART)) - 1) << first);
       }
@@ -118,7 +120,12 @@ final class PartsEncoder implements AutoCloseable {
 
   /** The parts of the last run, from 0 on, for a codec that is to be tried. */
   ByteBuffer lastParts() {
-    return parts;
+    return memory;
+  }
+
+  /** By which the last run's block is packed. */
+  PageCodec lastCodec() {
+    return lastCodec;
   }
 
   /** How many whole pages' worth of them there are. */
@@ -137,9 +144,8 @@ final class PartsEncoder implements AutoCloseable {
 
   @Override
   public void close() {
-    if (runs.refCnt() > 0) {
-      runs.release();
-      gathered.release();
+    if (buffer.refCnt() > 0) {
+      buffer.release();
     }
   }
 }
