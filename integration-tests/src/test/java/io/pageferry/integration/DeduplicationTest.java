@@ -42,20 +42,6 @@ final class DeduplicationTest {
         .migrate(guest, to.address(), hosts.tls(), null, options, Terminal.DETACHED);
   }
 
-  private static JsonNode arrive(Departure departure, TargetHost there, DemoGuestSpec guest)
-      throws Exception {
-    int exit = departure.awaitExit(Journey.LIMIT);
-    String story = departure.agent().transcript().text() + there.agent().transcript().text();
-    assertThat(exit).describedAs(story).isZero();
-    JsonNode report = departure.report();
-    assertThat(report.path("verified").asBoolean()).describedAs(story).isTrue();
-    DemoGuest arrived = DemoGuest.arrivedAt(there, guest);
-    JsonNode verification = arrived.verify();
-    assertThat(verification.path("faultsFound").asLong()).describedAs(story).isZero();
-    assertThat(verification.path("pagesVerified").asLong()).isEqualTo(guest.pages());
-    return report;
-  }
-
   private static long wire(JsonNode report) {
     return report.path("bytes").path("wire").asLong();
   }
@@ -77,8 +63,8 @@ final class DeduplicationTest {
     TargetHost target = starting.awaitReady();
     Departure departing = depart(hosts, target, one);
     Departure beside = depart(hosts, target, other, "--channels", "2");
-    JsonNode arrived = arrive(departing, target, one);
-    JsonNode arrivedBeside = arrive(beside, target, other);
+    JsonNode arrived = Journey.arrived(departing, target, one);
+    JsonNode arrivedBeside = Journey.arrived(beside, target, other);
     long content = one.pages() * 4096;
     String both = arrived + "\n" + arrivedBeside;
     // Seven eighths are the same; one that is held up has asked for a good half of that by then.
@@ -106,7 +92,7 @@ final class DeduplicationTest {
     hinted.agent().awaitLine("hint", line -> line.contains("can be found here"), Journey.LIMIT);
     DemoGuestSpec third = guest(hosts);
     hosts.source().startGuest(third).awaitReady();
-    JsonNode arrivedThird = arrive(depart(hosts, hinted, third), hinted, third);
+    JsonNode arrivedThird = Journey.arrived(depart(hosts, hinted, third), hinted, third);
     assertThat(deduplicated(arrivedThird))
         .describedAs("%s", arrivedThird)
         .isGreaterThan(third.pages() / 2);
@@ -114,7 +100,8 @@ final class DeduplicationTest {
 
     DemoGuestSpec fourth = guest(hosts);
     hosts.source().startGuest(fourth).awaitReady();
-    JsonNode plain = arrive(depart(hosts, hinted, fourth, "--dedup", "off"), hinted, fourth);
+    JsonNode plain =
+        Journey.arrived(depart(hosts, hinted, fourth, "--dedup", "off"), hinted, fourth);
     assertThat(deduplicated(plain)).isZero();
     assertThat(wire(plain)).isGreaterThan(content);
     DemoGuest.arrivedAt(hinted, third).quit();

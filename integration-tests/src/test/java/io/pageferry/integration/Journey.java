@@ -114,6 +114,27 @@ final class Journey {
             guest.spec(), relay.address(), security, null, List.of(options), Terminal.DETACHED));
   }
 
+  /**
+   * Waits for an attempt that was started elsewhere to bring its guest to a host, where it is whole
+   * and runs.
+   *
+   * @return what the source agent reports
+   */
+  static JsonNode arrived(Departure departure, TargetHost there, DemoGuestSpec guest)
+      throws IOException, InterruptedException {
+    int exit = departure.awaitExit(LIMIT);
+    String story = departure.agent().transcript().text() + there.agent().transcript().text();
+    assertThat(exit).describedAs(story).isZero();
+    JsonNode report = departure.report();
+    assertThat(report.path("verified").asBoolean()).describedAs(story).isTrue();
+    DemoGuest arrived = DemoGuest.arrivedAt(there, guest);
+    JsonNode verification = arrived.verify();
+    assertThat(verification.path("faultsFound").asLong()).describedAs(story).isZero();
+    assertThat(verification.path("pagesVerified").asLong()).isEqualTo(guest.pages());
+    assertThat(arrived.isRunning()).isTrue();
+    return report;
+  }
+
   /** The same with a target agent that was started in the place of another. */
   Journey to(TargetHost other) {
     return new Journey(source, other, guest, departure);

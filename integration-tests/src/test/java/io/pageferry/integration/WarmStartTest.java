@@ -39,7 +39,7 @@ final class WarmStartTest {
   private static DemoGuestSpec guest(Hosts hosts) {
     return DemoGuestSpec.uniform(hosts.guestName(), "32M", "1MB/s")
         .withPattern("random")
-        .with("--working-set", "2M");
+        .with("--working-set", "2M", "--write-bytes", "200");
   }
 
   private static Departure depart(
@@ -50,21 +50,6 @@ final class WarmStartTest {
     options.addAll(List.of("--bandwidth", "60MB/s", "--compress", "off", "--verify", "full"));
     options.addAll(List.of(more));
     return from.migrate(guest, to.address(), security, null, options, Terminal.DETACHED);
-  }
-
-  private static JsonNode arrive(Departure departure, TargetHost there, DemoGuestSpec guest)
-      throws Exception {
-    int exit = departure.awaitExit(Journey.LIMIT);
-    String story = departure.agent().transcript().text() + there.agent().transcript().text();
-    assertThat(exit).describedAs(story).isZero();
-    JsonNode report = departure.report();
-    assertThat(report.path("verified").asBoolean()).describedAs(story).isTrue();
-    DemoGuest arrived = DemoGuest.arrivedAt(there, guest);
-    JsonNode verification = arrived.verify();
-    assertThat(verification.path("faultsFound").asLong()).describedAs(story).isZero();
-    assertThat(verification.path("pagesVerified").asLong()).isEqualTo(guest.pages());
-    assertThat(arrived.isRunning()).isTrue();
-    return report;
   }
 
   private static List<String> copies(Path imageFolder, DemoGuestSpec guest) throws IOException {
@@ -96,7 +81,7 @@ final class WarmStartTest {
     TargetHost toEast = first.awaitReady();
     TargetHost toWest = second.awaitReady();
 
-    JsonNode away = arrive(depart(west, toEast, guest, hosts.tls()), toEast, guest);
+    JsonNode away = Journey.arrived(depart(west, toEast, guest, hosts.tls()), toEast, guest);
     assertThat(known(away)).isZero();
     assertThat(wire(away)).isGreaterThan(guest.pages() * 4096);
     await().atMost(Journey.LIMIT).until(() -> !there.process().isAlive());
@@ -107,7 +92,7 @@ final class WarmStartTest {
     assertThat(status.transcript().text()).contains("copy of guest '" + guest.name());
 
     PeerSecurity back = hosts.tls().exchange();
-    JsonNode home = arrive(depart(east, toWest, guest, back), toWest, guest);
+    JsonNode home = Journey.arrived(depart(east, toWest, guest, back), toWest, guest);
     assertThat(known(home)).describedAs("%s", home).isGreaterThan(guest.pages() / 2);
     // It writes to a part of a page.
     assertThat(home.path("pages").path("partlyKnown").asLong())
@@ -123,7 +108,8 @@ final class WarmStartTest {
 
     // Standing still it does not ask, and the copy is not there any more when it has come.
     JsonNode again =
-        arrive(depart(west, toEast, guest, hosts.tls(), "--mode", "stop-and-copy"), toEast, guest);
+        Journey.arrived(
+            depart(west, toEast, guest, hosts.tls(), "--mode", "stop-and-copy"), toEast, guest);
     assertThat(known(again)).isZero();
     assertThat(copies(east.imageFolder(), guest)).isEmpty();
     DemoGuest.arrivedAt(toEast, guest).quit();
@@ -149,7 +135,8 @@ final class WarmStartTest {
     await().atMost(Journey.LIMIT).until(guest::isRunning);
 
     JsonNode report =
-        arrive(depart(hosts.source(), target, spec, hosts.tls(), "--mode", "hybrid"), target, spec);
+        Journey.arrived(
+            depart(hosts.source(), target, spec, hosts.tls(), "--mode", "hybrid"), target, spec);
     assertThat(known(report)).describedAs("%s", report).isGreaterThan(spec.pages() / 2);
     assertThat(wire(report)).describedAs("%s", report).isLessThan(before / 2);
     assertThat(copies(target.imageFolder(), spec)).isEmpty();

@@ -44,7 +44,7 @@ final class WanderingGuest implements AutoCloseable {
   /**
    * What one move came to.
    *
-   * @param totalMillis as the one who moved it counts
+   * @param totalMillis from when nothing of it was there, the start of its process included
    * @param beforehandMillis of that, until the first page was sent
    * @param downtimeMillis between the last heartbeat there and the first one here
    * @param bytes on the wire, as the one who moved it counts
@@ -86,6 +86,7 @@ final class WanderingGuest implements AutoCloseable {
   Move byQemu(QemuOwnMigration migration) throws IOException, InterruptedException {
     settleDown();
     moves++;
+    long begin = System.nanoTime();
     SourceHost next = SourceHost.create(workplace, spec().name() + "-" + moves);
     QemuGuest arriving = next.awaitGuest(spec());
     QemuOwnMigration.Outcome outcome = migration.move(guest, arriving);
@@ -96,7 +97,14 @@ final class WanderingGuest implements AutoCloseable {
               + QemuKit.PROGRAM_VARIABLE);
     }
     double downtime = arrived("QEMU", next, arriving);
-    return new Move(outcome.totalMillis(), 0, downtime, outcome.bytes(), OptionalDouble.empty(), 0);
+    double beforehand = (outcome.orderedNanos() - begin) / 1e6;
+    return new Move(
+        beforehand + outcome.totalMillis(),
+        beforehand,
+        downtime,
+        outcome.bytes(),
+        OptionalDouble.empty(),
+        0);
   }
 
   /**

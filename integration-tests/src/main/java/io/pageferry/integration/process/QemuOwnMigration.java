@@ -26,8 +26,13 @@ public record QemuOwnMigration(int channels, long bytesPerSecond, Duration downt
   private static final Duration LIMIT = Duration.ofMinutes(3);
   private static final long LOOK_NANOS = 20_000_000;
 
-  /** What one migration came to, by QEMU's own count. */
-  public record Outcome(double totalMillis, long bytes) {}
+  /**
+   * What one migration came to, by QEMU's own count.
+   *
+   * @param orderedNanos when it was told to begin, as {@link System#nanoTime} has it
+   * @param totalMillis from then on
+   */
+  public record Outcome(long orderedNanos, double totalMillis, long bytes) {}
 
   /**
    * Moves a guest; it runs there when this returns, and the one here stands still for good.
@@ -43,10 +48,11 @@ public record QemuOwnMigration(int channels, long bytesPerSecond, Duration downt
       prepare(there);
       prepare(here);
       there.ask("migrate-incoming", JSON.createObjectNode().put("uri", uri));
+      long ordered = System.nanoTime();
       here.ask("migrate", JSON.createObjectNode().put("uri", uri));
-      Outcome outcome = await(here);
+      Outcome outcome = await(here, ordered);
       // The source says so as soon as everything is sent.
-      var _ = await(there);
+      var _ = await(there, ordered);
       return outcome;
     }
   }
@@ -67,13 +73,14 @@ public record QemuOwnMigration(int channels, long bytesPerSecond, Duration downt
     questions.ask("migrate-set-parameters", parameters);
   }
 
-  private static Outcome await(QmpQuestions here) throws IOException {
+  private static Outcome await(QmpQuestions here, long ordered) throws IOException {
     long deadline = System.nanoTime() + LIMIT.toNanos();
     while (true) {
       JsonNode migration = here.ask("query-migrate");
       String status = migration.path("status").asText();
       if (status.equals("completed")) {
         return new Outcome(
+            ordered,
             migration.path("total-time").asDouble(),
             migration.path("ram").path("transferred").asLong());
       }
