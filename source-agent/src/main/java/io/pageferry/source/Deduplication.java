@@ -1,15 +1,15 @@
 package io.pageferry.source;
 
 /**
- * Whether one channel's pages are offered by their digests, by the clock: a digest costs both sides
- * some time of a processor, which only a link that is waited for repays.
+ * Whether one channel's pages are offered by their digests: a digest costs both sides some time of
+ * a processor, which only a link that is waited for repays.
  *
- * <p>What is known to be slow beforehand begins with offers. Elsewhere they are tried where the
- * sender waits for a link that carries less than {@link #WORTHWHILE_BYTES_PER_SECOND}. Then both
- * ways are compared, a stretch of pages each, and the quicker one stays: soon, where the link is
- * not waited for, because then nothing hides the hashing; from time to time, where it is, because
- * the wait may be for a target that is busy. The other way is tried again later, and later each
- * time.
+ * <p>Under a cap of less than {@link #WORTHWHILE_BYTES_PER_SECOND} they are: who sets one wants
+ * fewer bytes. Elsewhere it goes by the clock. Offers are tried where the sender waits for a link
+ * that carries less than that. Then both ways are compared, a stretch of pages each, and the
+ * quicker one stays: soon, where the link is not waited for, because then nothing hides the
+ * hashing; from time to time, where it is, because the wait may be for a target that is busy. The
+ * other way is tried again later, and later each time.
  *
  * <p>Pure arithmetic. Owned by one sender.
  */
@@ -33,9 +33,6 @@ final class Deduplication {
 
   /** What sending must be quicker by than offers that wait for the link. */
   private static final double QUICKER = 0.9;
-
-  /** Stretches of code that has never run: it keeps a sender from waiting for any link. */
-  private static final int COLD = 4;
 
   private final boolean always;
   private final double slowBytesPerSecond;
@@ -63,15 +60,14 @@ final class Deduplication {
   private long waitNanos;
 
   /**
-   * @param always whether pages are offered whatever it costs
+   * @param wanted whether pages are offered whatever it costs
    * @param cap of the link, bytes a second; 0 for none
    * @param channels that share the link
    */
-  Deduplication(boolean always, long cap, int channels) {
-    this.always = always;
+  Deduplication(boolean wanted, long cap, int channels) {
+    this.always = wanted || (cap > 0 && cap < WORTHWHILE_BYTES_PER_SECOND);
     this.slowBytesPerSecond = (double) WORTHWHILE_BYTES_PER_SECOND / channels;
-    offering = always || (cap > 0 && cap < WORTHWHILE_BYTES_PER_SECOND);
-    pause = offering ? COLD : 0;
+    offering = always;
   }
 
   /** Whether the next pages are to be offered. */
