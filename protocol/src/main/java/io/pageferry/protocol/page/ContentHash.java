@@ -20,22 +20,14 @@ public final class ContentHash {
 
   private static final int PAGE = PageBatch.PAGE_BYTES;
 
-  private final byte[] salt;
-  private final MessageDigest sha;
+  private final MessageDigest sha = sha256();
   private final byte[] page = new byte[PAGE];
   private final byte[] digest = new byte[BYTES];
 
-  public ContentHash() {
-    this(new byte[0]);
-  }
-
-  /**
-   * @param salt what is hashed before each page; not copied: nobody may change it
-   */
-  ContentHash(byte[] salt) {
-    this.salt = salt;
+  /** What this and {@link PartDigests} are made with. */
+  static MessageDigest sha256() {
     try {
-      sha = MessageDigest.getInstance("SHA-256");
+      return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("every Java has SHA-256", e);
     }
@@ -49,7 +41,6 @@ public final class ContentHash {
    */
   public byte[] of(ByteBuffer memory, int at) {
     memory.get(at, page);
-    sha.update(salt);
     sha.update(page);
     try {
       sha.digest(digest, 0, BYTES);

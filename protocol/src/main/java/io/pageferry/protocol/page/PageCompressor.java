@@ -135,19 +135,14 @@ final class PageCompressor implements AutoCloseable {
   /**
    * Packs pages as {@link #pack} does, tried or not, and keeps nothing of it.
    *
+   * @param ofParts whether these are parts of pages, side by side
    * @return how many bytes they would take
    */
-  int sample(PageCodec codec, ByteBuffer pages, int at, int count) {
+  int sample(PageCodec codec, boolean ofParts, ByteBuffer pages, int at, int count) {
     int raw = count * PAGE;
     int packed = compress(codec, pages, at, raw, memory, end);
-    return shrinkage(codec).tried(raw, packed) ? packed : raw;
-  }
-
-  /** The same of parts of pages, side by side. */
-  int sampleParts(PageCodec codec, ByteBuffer parts, int at, int count) {
-    int raw = count * PAGE;
-    int packed = compress(codec, parts, at, raw, memory, end);
-    return shrinkageOfParts(codec).tried(raw, packed) ? packed : raw;
+    Shrinkage shrinkage = ofParts ? shrinkageOfParts(codec) : shrinkage(codec);
+    return shrinkage.tried(raw, packed) ? packed : raw;
   }
 
   private Shrinkage shrinkageOfParts(PageCodec codec) {

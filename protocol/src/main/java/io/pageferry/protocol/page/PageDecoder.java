@@ -81,13 +81,50 @@ public final class PageDecoder implements AutoCloseable {
       switch (PageEncoding.of(code)) {
         case ZERO -> sink.zero(round, region, first, count);
         case RAW -> sink.pages(round, region, first, payload.slice(at, length));
-        case DELTA -> patch(payload, at, length, round, region, first, (int) count, sink);
+        case DELTA -> {
+          int from = at;
+          fill(
+              round,
+              region,
+              first,
+              (int) count,
+              sink,
+              pages -> {
+                sink.bases(round, region, first, pages.nioBuffer(0, pages.capacity()));
+                deltas.apply(payload, from, length, first, pages, (int) count);
+              });
+        }
         case LZ4, ZSTD -> {
-          boolean byZstd = code == PageEncoding.ZSTD.code();
-          unpack(byZstd, payload, at, length, round, region, first, (int) count, sink);
+          PartsDecoder.Unpacking codec =
+              code == PageEncoding.ZSTD.code() ? this::unpackZstd : this::unpackLz4;
+          int from = at;
+          fill(
+              round,
+              region,
+              first,
+              (int) count,
+              sink,
+              pages -> codec.unpack(payload, from, length, pages.nioBuffer(0, pages.capacity())));
         }
         case KNOWN -> sink.known(round, region, first, (int) count);
-        case PARTS -> assemble(payload, at, length, round, region, first, (int) count, sink);
+        case PARTS -> {
+          int from = at;
+          fill(
+              round,
+              region,
+              first,
+              (int) count,
+              sink,
+              pages ->
+                  parts.assemble(
+                      payload,
+                      from,
+                      length,
+                      first,
+                      (int) count,
+                      pages,
+                      (page, some, into) -> sink.earlier(round, region, page, some, into)));
+        }
         case REFERENCE ->
             sink.references(round, region, first, (int) count, payload.slice(at, length));
       }
@@ -187,74 +224,18 @@ public final class PageDecoder implements AutoCloseable {
     return encoding;
   }
 
-  private void patch(
-      ByteBuf payload,
-      int at,
-      int length,
-      int round,
-      int region,
-      long first,
-      int pages,
-      PageSink sink)
-      throws IOException {
-    int raw = pages * PAGE;
-    ByteBuf patched = allocator.directBuffer(raw, raw);
-    try {
-      sink.bases(round, region, first, patched.nioBuffer(0, raw));
-      deltas.apply(payload, at, length, first, patched, pages);
-      sink.pages(round, region, first, patched.writerIndex(raw));
-    } finally {
-      patched.release();
-    }
+  /** Makes pages of what a run has for them. */
+  private interface Filling {
+    void fill(ByteBuf pages) throws IOException;
   }
 
-  private void unpack(
-      boolean byZstd,
-      ByteBuf payload,
-      int at,
-      int length,
-      int round,
-      int region,
-      long first,
-      int pages,
-      PageSink sink)
-      throws IOException {
-    int raw = pages * PAGE;
-    ByteBuf unpacked = allocator.directBuffer(raw, raw);
-    try {
-      ByteBuffer into = unpacked.nioBuffer(0, raw);
-      if (byZstd) {
-        unpackZstd(payload, at, length, into);
-      } else {
-        unpackLz4(payload, at, length, into);
-      }
-      sink.pages(round, region, first, unpacked.writerIndex(raw));
-    } finally {
-      unpacked.release();
-    }
-  }
-
-  private void assemble(
-      ByteBuf payload,
-      int at,
-      int length,
-      int round,
-      int region,
-      long first,
-      int count,
-      PageSink sink)
+  /** What is wrong with the run shows before any of its pages lands. */
+  private void fill(int round, int region, long first, int count, PageSink sink, Filling filling)
       throws IOException {
     int raw = count * PAGE;
     ByteBuf pages = allocator.directBuffer(raw, raw);
     try {
-      parts.assemble(
-          payload,
-          at,
-          length,
-          first,
-          count,
-          pages,
-          (page, some, into) -> sink.earlier(round, region, page, some, into));
+      filling.fill(pages);
       sink.pages(round, region, first, pages.writerIndex(raw));
     } finally {
       pages.release();

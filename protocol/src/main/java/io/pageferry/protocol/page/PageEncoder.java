@@ -488,13 +488,7 @@ public final class PageEncoder implements AutoCloseable {
         countWhole(writing.lastCodec(), tally);
       }
     }
-    PageCodec due = choice.due();
-    if (compressor != null && due != null && writing.lastPages() > 0) {
-      int some = Math.min(CodecChoice.SAMPLE_PAGES, writing.lastPages());
-      long begun = System.nanoTime();
-      int left = compressor.sampleParts(due, writing.lastParts(), 0, some);
-      choice.sampled(due, (long) some * PAGE, left, System.nanoTime() - begun);
-    }
+    sampleIfDue(true, writing.lastParts(), 0, writing.lastPages());
   }
 
   private static void countWhole(PageCodec codec, PageTally tally) {
@@ -517,11 +511,15 @@ public final class PageEncoder implements AutoCloseable {
     } else {
       pack(compressor, codec, first, count, offset, memory);
     }
+    sampleIfDue(false, memory, offset, count);
+  }
+
+  private void sampleIfDue(boolean parts, ByteBuffer content, int at, int pages) {
     PageCodec due = choice.due();
-    if (compressor != null && due != null) {
-      int some = Math.min(CodecChoice.SAMPLE_PAGES, count);
+    if (compressor != null && due != null && pages > 0) {
+      int some = Math.min(CodecChoice.SAMPLE_PAGES, pages);
       long begin = System.nanoTime();
-      int left = compressor.sample(due, memory, offset, some);
+      int left = compressor.sample(due, parts, content, at, some);
       choice.sampled(due, (long) some * PAGE, left, System.nanoTime() - begin);
     }
   }

@@ -4,7 +4,6 @@ import io.pageferry.protocol.message.Recalled;
 import java.nio.ByteBuffer;
 import java.security.DigestException;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 
 /**
  * What the parts of a page are known by without being sent: of each the first 64 bits of SHA-256
@@ -20,7 +19,7 @@ public final class PartDigests {
   private static final int ONE = Recalled.PART_DIGEST_BYTES;
 
   private final byte[] salt;
-  private final MessageDigest sha;
+  private final MessageDigest sha = ContentHash.sha256();
   private final byte[] page = new byte[PageBatch.PAGE_BYTES];
 
   /** The digests of all parts, and room for the whole of the last one. */
@@ -31,11 +30,6 @@ public final class PartDigests {
    */
   public PartDigests(byte[] salt) {
     this.salt = salt;
-    try {
-      sha = MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
   }
 
   /**
