@@ -66,6 +66,8 @@ class RetakeTest {
         ScriptedPages pages = new ScriptedPages(source, guest.memory)) {
       pages.start(guest, "alpha", 2);
       pages.answering = false;
+      // An agent that does not know it to run asks it first, and it has another client by then.
+      await().atMost(TargetBench.PATIENCE).until(() -> started(source));
       killed.kill();
       try (QmpControl asking = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
         FutureTask<GuestTicks> checked =
