@@ -7,6 +7,7 @@ import io.pageferry.protocol.frame.FrameType;
 import io.pageferry.protocol.message.Progress;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -17,6 +18,15 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 final class Wire implements AutoCloseable {
   static final Duration SOON = Duration.ofSeconds(60);
+
+  /** Bytes that count up; each frame's content is a stretch of them. */
+  private static final byte[] COUNTED = new byte[FrameHeader.MAX_PAYLOAD + 256];
+
+  static {
+    for (int i = 0; i < COUNTED.length; i++) {
+      COUNTED[i] = (byte) i;
+    }
+  }
 
   final PeerAcceptor acceptor;
   final PeerConnector connector;
@@ -70,9 +80,7 @@ final class Wire implements AutoCloseable {
   static ByteBuf frame(int number, int length) {
     ByteBuf frame = PeerPipeline.ALLOCATOR.directBuffer(FrameHeader.BYTES + length);
     frame.writerIndex(FrameHeader.BYTES);
-    for (int i = 0; i < length; i++) {
-      frame.writeByte(number * 31 + i);
-    }
+    frame.writeBytes(COUNTED, number * 31 & 0xff, length);
     int crc = Crc32c.of(frame, FrameHeader.BYTES, length);
     FrameHeader.write(frame, 0, FrameType.PAGES, length, crc);
     return frame;
@@ -82,12 +90,8 @@ final class Wire implements AutoCloseable {
     if (payload.readableBytes() != length) {
       return false;
     }
-    for (int i = 0; i < length; i++) {
-      if (payload.getByte(payload.readerIndex() + i) != (byte) (number * 31 + i)) {
-        return false;
-      }
-    }
-    return true;
+    ByteBuffer expected = ByteBuffer.wrap(COUNTED, number * 31 & 0xff, length);
+    return payload.nioBuffer().equals(expected);
   }
 
   @Override
