@@ -26,9 +26,11 @@ import org.jspecify.annotations.Nullable;
  * the other side's work instead of the link, and how fast a link is that nobody waits for is not
  * known; so a codec with less work is put to the test as well, wherever work is a good part of the
  * time. What is clearly slower is noticed after {@link #GLIMPSE_BYTES}, and what goes out before
- * the buffers on the way can have been filled is not counted. A codec that loses is left alone for
- * a while, and for longer each time, until a byte takes half as long again as before or less: then
- * the link, the content or the load is another, and all are equal again.
+ * the buffers on the way can have been filled is not counted. While the thread waits for a link
+ * that takes bytes as quickly as before, a codec that packs more tightly is not what costs more:
+ * there the content is another, and would have cost the former codec more still. A codec that loses
+ * is left alone for a while, and for longer each time, until a byte takes half as long again as
+ * before or less: then the link, the content or the load is another, and all are equal again.
  *
  * <p>Pure arithmetic. Owned by one thread.
  */
@@ -65,6 +67,9 @@ final class CodecChoice {
 
   /** What ends the test early. */
   private static final double CLEARLY_WORSE = 1.25;
+
+  /** So much dearer a byte on the wire may be for its link to be the same. */
+  private static final double AS_QUICK = 1.1;
 
   /** How long a test may look bad, in nanoseconds: what was packed before is still on its way. */
   private static final long PATIENCE_NANOS = 15_000_000;
@@ -128,6 +133,9 @@ final class CodecChoice {
 
   /** What all of a byte took in the last interval that was not a lost test; 0 before the first. */
   private double last;
+
+  /** What a byte on the wire took in that interval; 0 if the thread did not wait then. */
+  private double lastOnWire;
 
   /** What the present codec is tested against; null if it is not. */
   private @Nullable PageCodec before;
@@ -256,7 +264,14 @@ final class CodecChoice {
 
   private boolean isClearlyWorse() {
     double limit = CLEARLY_WORSE * last * Math.max(GLIMPSE_BYTES, contentBytes);
-    return before != null && nanos() > limit;
+    return before != null && nanos() > limit && !isForContent(before);
+  }
+
+  /** Whether the content is why more time goes by than with a looser codec. */
+  private boolean isForContent(PageCodec looser) {
+    return codec.compareTo(looser) > 0
+        && isWaiting()
+        && nanos() <= AS_QUICK * lastOnWire * wireBytes;
   }
 
   private void judge() {
@@ -292,7 +307,7 @@ final class CodecChoice {
     base = last == 0 ? others : (base + others) / 2;
     known.values().forEach(of -> of.age++);
     known(codec).learn((double) packingNanos / contentBytes, (double) packedBytes / contentBytes);
-    if (before != null && now > BETTER * last) {
+    if (before != null && now > BETTER * last && !isForContent(before)) {
       lose(before);
       return;
     }
@@ -300,6 +315,7 @@ final class CodecChoice {
       startAgain();
     }
     last = now;
+    lastOnWire = isWaiting() ? (double) nanos() / wireBytes : 0;
     before = null;
     findBetter();
   }

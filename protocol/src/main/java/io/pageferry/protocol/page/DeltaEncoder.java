@@ -35,7 +35,7 @@ final class DeltaEncoder implements AutoCloseable {
   private final @Nullable LZ4Compressor compressor;
 
   /** Whether differences have become shorter by LZ4 of late. */
-  private final Shrinkage shrinkage = new Shrinkage();
+  private final Shrinkage shrinkage = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES);
 
   private final ByteBuf differences;
   private final MemorySegment memory;

@@ -25,13 +25,13 @@ final class PageCompressor implements AutoCloseable {
 
   private final @Nullable LZ4Compressor lz4;
   private final @Nullable ZstdCompressCtx zstd;
-  private final Shrinkage ofLz4 = new Shrinkage();
-  private final Shrinkage ofZstd = new Shrinkage();
+  private final Shrinkage ofLz4 = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES);
+  private final Shrinkage ofZstd = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES_OF_ZSTD);
 
   /** Parts of pages by themselves: what they are like says nothing of whole pages. */
-  private final Shrinkage ofPartsByLz4 = new Shrinkage();
+  private final Shrinkage ofPartsByLz4 = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES);
 
-  private final Shrinkage ofPartsByZstd = new Shrinkage();
+  private final Shrinkage ofPartsByZstd = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES_OF_ZSTD);
   private final ByteBuf blocks;
 
   /** The memory of {@link #blocks}, as the codecs want it. */

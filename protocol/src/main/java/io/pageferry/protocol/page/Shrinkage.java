@@ -2,22 +2,37 @@ package io.pageferry.protocol.page;
 
 /**
  * Decides where compressing by one codec is worth a try. After a run that did not shrink, more and
- * more pages go by untried, up to {@link #MAX_PAUSE_PAGES}; then one run is tried again, and one
- * that shrinks brings every run back. Incompressible memory so costs one try in 4 MiB, and no more
- * than 4 MiB go out raw after its content has become compressible.
+ * more pages go by untried, up to a limit; then one run is tried again, and one that shrinks brings
+ * every run back. Incompressible memory so costs one try in the limit, and no more than that goes
+ * out raw after its content has become compressible.
  *
  * <p>Owned by one thread.
  */
 final class Shrinkage {
-  /** The longest stretch without a try. */
+  /** The longest stretch without a try where trying may take as long as sending: 4 MiB. */
   static final int MAX_PAUSE_PAGES = 1024;
 
+  /**
+   * The longest one where the link is so slow that zstd is used. A try takes a small part of what
+   * its pages take to cross, and a guest's memory changes from file to heap within some pages.
+   */
+  static final int MAX_PAUSE_PAGES_OF_ZSTD = PageBatch.MAX_ZSTD_PAGES;
+
   private static final int FIRST_PAUSE_PAGES = PageBatch.MAX_LZ4_PAGES;
+
+  private final int longestPause;
 
   /** The length of the present pause, as it was when it began; 0 if runs are being tried. */
   private int pause;
 
   private int untilProbe;
+
+  /**
+   * @param longestPause in pages
+   */
+  Shrinkage(int longestPause) {
+    this.longestPause = longestPause;
+  }
 
   /** Whether to try the next run of so many pages; a no counts them as gone by. */
   boolean worthTrying(int pages) {
@@ -41,7 +56,7 @@ final class Shrinkage {
       untilProbe = 0;
       return true;
     }
-    pause = Math.clamp(pause * 2L, FIRST_PAUSE_PAGES, MAX_PAUSE_PAGES);
+    pause = Math.clamp(pause * 2L, FIRST_PAUSE_PAGES, longestPause);
     untilProbe = pause;
     return false;
   }

@@ -119,6 +119,22 @@ class CodecChoiceTest {
     assertThat(line.sent.getOrDefault(best, 0L)).isGreaterThan(1024 * MEBI * 97 / 100);
   }
 
+  /** As a guest's memory does: here a file that is packed already, there a heap. */
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 5, 7, 11, 20})
+  void contentThatShrinksHereAndThereIsNotTakenForABadCodec(long mebibytes) {
+    Line line = new Line(100 * MEGABIT);
+    for (long sent = 0; sent < 512; sent += 2 * mebibytes) {
+      line.sizes(0.5, 0.35);
+      line.send(mebibytes * MEBI);
+      line.sizes(1, 1);
+      line.send(mebibytes * MEBI);
+    }
+    assertThat(line.sent.getOrDefault(PageCodec.ZSTD, 0L))
+        .describedAs("%s", line.sent)
+        .isGreaterThan(512 * MEBI * 8 / 10);
+  }
+
   /** From a link on which everything pays to one on which nothing does, with any costs. */
   @ParameterizedTest
   @ValueSource(doubles = {20, 100, 300, 1000, 2500, 5000, 10_000, 20_000, 60_000})

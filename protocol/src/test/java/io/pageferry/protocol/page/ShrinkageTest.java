@@ -13,7 +13,7 @@ class ShrinkageTest {
 
   @Test
   void whatShrinksIsAlwaysTried() {
-    Shrinkage shrinkage = new Shrinkage();
+    Shrinkage shrinkage = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES);
     for (int i = 0; i < 1000; i++) {
       assertThat(shrinkage.worthTrying(16)).isTrue();
       assertThat(shrinkage.tried(RAW, RAW / 2)).isTrue();
@@ -22,13 +22,13 @@ class ShrinkageTest {
 
   @Test
   void anEighthMustBeSaved() {
-    assertThat(new Shrinkage().tried(RAW, RAW - RAW / 8)).isTrue();
-    assertThat(new Shrinkage().tried(RAW, RAW - RAW / 8 + 1)).isFalse();
+    assertThat(new Shrinkage(Shrinkage.MAX_PAUSE_PAGES).tried(RAW, RAW - RAW / 8)).isTrue();
+    assertThat(new Shrinkage(Shrinkage.MAX_PAUSE_PAGES).tried(RAW, RAW - RAW / 8 + 1)).isFalse();
   }
 
   @Test
   void whatDoesNotShrinkIsTriedLessAndLessButNeverForgotten() {
-    Shrinkage shrinkage = new Shrinkage();
+    Shrinkage shrinkage = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES);
     List<Integer> tries = new ArrayList<>();
     for (int run = 0; run < 10_000; run++) {
       if (shrinkage.worthTrying(16)) {
@@ -41,6 +41,17 @@ class ShrinkageTest {
     for (int i = 8; i < tries.size(); i++) {
       assertThat(tries.get(i) - tries.get(i - 1)).isEqualTo(65);
     }
+  }
+
+  @Test
+  void whereTryingIsCheapNoMoreThanABlockGoesByUntried() {
+    Shrinkage shrinkage = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES_OF_ZSTD);
+    int block = PageBatch.MAX_ZSTD_PAGES;
+    for (int i = 0; i < 20; i++) {
+      shrinkage.tried(block * PageBatch.PAGE_BYTES, block * PageBatch.PAGE_BYTES);
+    }
+    assertThat(shrinkage.worthTrying(block)).isFalse();
+    assertThat(shrinkage.worthTrying(block)).isTrue();
   }
 
   @Test
@@ -69,7 +80,7 @@ class ShrinkageTest {
 
   @Test
   void aSampleThatShrinksEndsThePauseOfThoseThatDidNot() {
-    Shrinkage shrinkage = new Shrinkage();
+    Shrinkage shrinkage = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES);
     for (int i = 0; i < 10; i++) {
       assertThat(shrinkage.tried(1000, 999)).isFalse();
     }
