@@ -64,10 +64,8 @@ class RetakeTest {
         TargetProcess killed = new TargetProcess(bench);
         ScriptedSource source = new ScriptedSource(killed.address(), MEMORY);
         ScriptedPages pages = new ScriptedPages(source, guest.memory)) {
-      pages.start(guest, "alpha", 2);
+      start(source, pages, guest, 2);
       pages.answering = false;
-      // An agent that does not know it to run asks it first, and it has another client by then.
-      await().atMost(TargetBench.PATIENCE).until(() -> started(source));
       killed.kill();
       try (QmpControl asking = QmpControl.connect(bench.qmp("alpha"), Duration.ofSeconds(30))) {
         FutureTask<GuestTicks> checked =
@@ -95,7 +93,7 @@ class RetakeTest {
         TargetProcess killed = new TargetProcess(bench);
         ScriptedSource source = new ScriptedSource(killed.address(), LARGE);
         ScriptedPages pages = new ScriptedPages(source, guest.memory)) {
-      pages.start(guest, "alpha", 1);
+      start(source, pages, guest, 1);
       pages.answering = false;
       killed.kill();
       here.kill();
@@ -117,7 +115,7 @@ class RetakeTest {
         TargetProcess killed = new TargetProcess(bench);
         ScriptedSource source = new ScriptedSource(killed.address(), MEMORY);
         ScriptedPages pages = new ScriptedPages(source, guest.memory)) {
-      pages.start(guest, "alpha", 1);
+      start(source, pages, guest, 1);
       pages.answering = false;
       killed.kill();
       Path away = Files.move(qmp, bench.root.resolve("away.qmp"));
@@ -142,7 +140,7 @@ class RetakeTest {
         TargetProcess killed = new TargetProcess(bench);
         ScriptedSource source = new ScriptedSource(killed.address(), MEMORY);
         ScriptedPages pages = new ScriptedPages(source, guest.memory)) {
-      pages.start(guest, "alpha", 1);
+      start(source, pages, guest, 1);
       pages.answering = false;
       killed.kill();
       try (OwnershipLedger held =
@@ -236,6 +234,17 @@ class RetakeTest {
       assertWhole();
       assertThat(here.process.isAlive()).isTrue();
     }
+  }
+
+  /**
+   * The guest runs on the target and its agent has written that down. One that has not asks the
+   * guest first when it takes it up, which may have another client by then, or be out of reach.
+   */
+  private void start(
+      ScriptedSource source, ScriptedPages pages, DemoGuestProcess guest, int channels)
+      throws Exception {
+    pages.start(guest, "alpha", channels);
+    await().atMost(TargetBench.PATIENCE).until(() -> started(source));
   }
 
   private static OwnershipState answeredOfOneThatLacksPages(ScriptedPages pages) throws Exception {

@@ -26,11 +26,14 @@ import org.jspecify.annotations.Nullable;
  * the other side's work instead of the link, and how fast a link is that nobody waits for is not
  * known; so a codec with less work is put to the test as well, wherever work is a good part of the
  * time. What is clearly slower is noticed after {@link #GLIMPSE_BYTES}, and what goes out before
- * the buffers on the way can have been filled is not counted. While the thread waits for a link
- * that takes bytes as quickly as before, a codec that packs more tightly is not what costs more:
- * there the content is another, and would have cost the former codec more still. A codec that loses
- * is left alone for a while, and for longer each time, until a byte takes half as long again as
- * before or less: then the link, the content or the load is another, and all are equal again.
+ * the buffers on the way can have been filled is not counted. A codec that loses is left alone for
+ * a while, and for longer each time, until a byte takes half as long again as before or less: then
+ * the link, the content or the load is another, and all are equal again.
+ *
+ * <p>Where the thread does little but wait, and a byte on the wire takes as long as before, the
+ * clock tells content from content and not codec from codec: memory that shrinks less costs more
+ * with any of them. There a tighter codec that looks slower stays in its test, until an interval
+ * tells; and a looser one that looks faster has lost.
  *
  * <p>Pure arithmetic. Owned by one thread.
  */
@@ -69,7 +72,7 @@ final class CodecChoice {
   private static final double CLEARLY_WORSE = 1.25;
 
   /** So much dearer a byte on the wire may be for its link to be the same. */
-  private static final double AS_QUICK = 1.1;
+  private static final double AS_QUICK = 1.05;
 
   /** How long a test may look bad, in nanoseconds: what was packed before is still on its way. */
   private static final long PATIENCE_NANOS = 15_000_000;
@@ -134,7 +137,7 @@ final class CodecChoice {
   /** What all of a byte took in the last interval that was not a lost test; 0 before the first. */
   private double last;
 
-  /** What a byte on the wire took in that interval; 0 if the thread did not wait then. */
+  /** What a byte on the wire took in that interval; 0 if the thread did more than wait then. */
   private double lastOnWire;
 
   /** What the present codec is tested against; null if it is not. */
@@ -160,6 +163,11 @@ final class CodecChoice {
   private long wireBytes;
   private long workNanos;
   private long waitNanos;
+
+  /** The last frame so far, and the one in front of the present interval; bytes. */
+  private long frame;
+
+  private long frameBefore;
 
   // Of the batch that is being made.
   private long batchContent;
@@ -237,6 +245,7 @@ final class CodecChoice {
       packingNanos += batchPacking;
       samplingNanos += batchSampling;
       wireBytes += wire;
+      frame = wire;
       workNanos += work;
       waitNanos += wait;
       if (settled ? contentBytes >= INTERVAL_BYTES || isClearlyWorse() : isGlimpse()) {
@@ -264,14 +273,23 @@ final class CodecChoice {
 
   private boolean isClearlyWorse() {
     double limit = CLEARLY_WORSE * last * Math.max(GLIMPSE_BYTES, contentBytes);
-    return before != null && nanos() > limit && !isForContent(before);
+    return before != null && nanos() > limit && !(isTighter(before) && isLinkTheSame());
   }
 
-  /** Whether the content is why more time goes by than with a looser codec. */
-  private boolean isForContent(PageCodec looser) {
-    return codec.compareTo(looser) > 0
-        && isWaiting()
-        && nanos() <= AS_QUICK * lastOnWire * wireBytes;
+  private boolean isTighter(PageCodec than) {
+    return codec.compareTo(than) > 0;
+  }
+
+  /**
+   * Whether nothing but the link takes time, and as much for a byte as in the last interval. What
+   * is waited for may be a frame behind what is counted.
+   */
+  private boolean isLinkTheSame() {
+    return !isBusy() && nanos() <= AS_QUICK * lastOnWire * (wireBytes + frameBefore);
+  }
+
+  private boolean isBusy() {
+    return nanos() - waitNanos >= BUSY * nanos();
   }
 
   private void judge() {
@@ -286,6 +304,7 @@ final class CodecChoice {
     packingNanos = 0;
     samplingNanos = 0;
     wireBytes = 0;
+    frameBefore = frame;
     workNanos = 0;
     waitNanos = 0;
   }
@@ -307,15 +326,24 @@ final class CodecChoice {
     base = last == 0 ? others : (base + others) / 2;
     known.values().forEach(of -> of.age++);
     known(codec).learn((double) packingNanos / contentBytes, (double) packedBytes / contentBytes);
-    if (before != null && now > BETTER * last && !isForContent(before)) {
-      lose(before);
-      return;
+    if (before != null) {
+      boolean better = now <= BETTER * last;
+      if (isLinkTheSame() && better != isTighter(before)) {
+        if (better) {
+          lose(before);
+        }
+        return;
+      }
+      if (!better) {
+        lose(before);
+        return;
+      }
     }
     if (before == null && last > 0 && (now > CHANGED * last || now * CHANGED < last)) {
       startAgain();
     }
     last = now;
-    lastOnWire = isWaiting() ? (double) nanos() / wireBytes : 0;
+    lastOnWire = isBusy() ? 0 : (double) nanos() / wireBytes;
     before = null;
     findBetter();
   }
@@ -348,7 +376,7 @@ final class CodecChoice {
   private void findBetter() {
     double nanos = last * contentBytes;
     double rate = isWaiting() ? wireBytes / nanos : Double.POSITIVE_INFINITY;
-    boolean busy = nanos - waitNanos >= BUSY * nanos;
+    boolean busy = isBusy();
     double besides = (double) (wireBytes - packedBytes) / contentBytes;
     PageCodec best = null;
     double least = PROMISING * last;

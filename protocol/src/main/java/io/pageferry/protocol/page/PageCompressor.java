@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Packs pages of one batch into blocks, one behind the other. What has not shrunk of late is tried
- * only now and then ({@link Shrinkage}), for each codec by itself.
+ * only now and then ({@link Shrinkage}), for each codec by itself, except by zstd where that was
+ * chosen among others.
  *
  * <p>One for each data channel, used by one thread at a time. Holds about 1 MiB of direct memory,
  * with zstd half as much again outside of it, and allocates nothing for a block.
@@ -26,12 +27,12 @@ final class PageCompressor implements AutoCloseable {
   private final @Nullable LZ4Compressor lz4;
   private final @Nullable ZstdCompressCtx zstd;
   private final Shrinkage ofLz4 = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES);
-  private final Shrinkage ofZstd = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES_OF_ZSTD);
+  private final Shrinkage ofZstd;
 
   /** Parts of pages by themselves: what they are like says nothing of whole pages. */
   private final Shrinkage ofPartsByLz4 = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES);
 
-  private final Shrinkage ofPartsByZstd = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES_OF_ZSTD);
+  private final Shrinkage ofPartsByZstd;
   private final ByteBuf blocks;
 
   /** The memory of {@link #blocks}, as the codecs want it. */
@@ -44,6 +45,10 @@ final class PageCompressor implements AutoCloseable {
    * @param codecs those that will be asked for
    */
   PageCompressor(ByteBufAllocator allocator, Set<PageCodec> codecs) {
+    // Among others it is chosen where the link is slow; alone it has to do on any.
+    int pause = codecs.size() > 1 ? Shrinkage.NO_PAUSE : Shrinkage.MAX_PAUSE_PAGES;
+    ofZstd = new Shrinkage(pause);
+    ofPartsByZstd = new Shrinkage(pause);
     long most = 0;
     if (codecs.contains(PageCodec.LZ4)) {
       lz4 = LZ4Factory.fastestInstance().fastCompressor();

@@ -13,10 +13,10 @@ final class Shrinkage {
   static final int MAX_PAUSE_PAGES = 1024;
 
   /**
-   * The longest one where the link is so slow that zstd is used. A try takes a small part of what
-   * its pages take to cross, and a guest's memory changes from file to heap within some pages.
+   * Where the link is so slow that a try takes a small part of what its pages take to cross: a
+   * guest's memory changes from file to heap within some pages.
    */
-  static final int MAX_PAUSE_PAGES_OF_ZSTD = PageBatch.MAX_ZSTD_PAGES;
+  static final int NO_PAUSE = 0;
 
   private static final int FIRST_PAUSE_PAGES = PageBatch.MAX_LZ4_PAGES;
 
@@ -28,7 +28,7 @@ final class Shrinkage {
   private int untilProbe;
 
   /**
-   * @param longestPause in pages
+   * @param longestPause in pages; {@link #MAX_PAUSE_PAGES} or less
    */
   Shrinkage(int longestPause) {
     this.longestPause = longestPause;
@@ -56,7 +56,7 @@ final class Shrinkage {
       untilProbe = 0;
       return true;
     }
-    pause = Math.clamp(pause * 2L, FIRST_PAUSE_PAGES, longestPause);
+    pause = Math.min(longestPause, Math.max(2 * pause, FIRST_PAUSE_PAGES));
     untilProbe = pause;
     return false;
   }

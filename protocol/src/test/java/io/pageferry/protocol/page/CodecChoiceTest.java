@@ -135,6 +135,22 @@ class CodecChoiceTest {
         .isGreaterThan(512 * MEBI * 8 / 10);
   }
 
+  /** What does not shrink costs a codec less time than what does. */
+  @ParameterizedTest
+  @ValueSource(longs = {4, 16, 32, 64, 128})
+  void whereRawPagesAreFastestNoiseInBetweenBringsNoOtherCodec(long mebibytes) {
+    Line line = new Line(1 / 0.85);
+    line.base = 0.35;
+    double took = 0;
+    for (long sent = 0; sent < 2048; sent += 2 * mebibytes) {
+      line.costs(0.7, 2.5).sizes(0.5, 0.35);
+      took += line.send(mebibytes * MEBI);
+      line.costs(0.25, 0.8).sizes(1, 1);
+      took += line.send(mebibytes * MEBI);
+    }
+    assertThat(took / (2048 * MEBI)).describedAs("%s", line.sent).isLessThan(1.05 * 0.85);
+  }
+
   /** From a link on which everything pays to one on which nothing does, with any costs. */
   @ParameterizedTest
   @ValueSource(doubles = {20, 100, 300, 1000, 2500, 5000, 10_000, 20_000, 60_000})

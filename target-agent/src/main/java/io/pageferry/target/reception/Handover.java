@@ -22,6 +22,7 @@ import io.pageferry.target.incoming.GuestLaunch;
 import io.pageferry.target.incoming.IncomingGuest;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
@@ -81,8 +82,21 @@ final class Handover {
    * for another attempt if this one comes to nothing, and listens only once.
    */
   void expect() throws MigrationAborted {
-    if (guest.launched().isPresent() && !guest.handsOverAtLoad()) {
+    Optional<GuestLaunch> launch = guest.launched();
+    if (launch.isEmpty() || guest.handsOverAtLoad()) {
+      return;
+    }
+    try {
       activation.expect();
+    } catch (MigrationAborted e) {
+      // Its socket closes before its process is gone.
+      if (launch.get().endsWithin(ENDING)) {
+        throw new MigrationAborted(
+            AbortReason.GUEST_ENDED,
+            "the guest launched on the target ended" + launch.get().lastWords(),
+            e);
+      }
+      throw e;
     }
   }
 
