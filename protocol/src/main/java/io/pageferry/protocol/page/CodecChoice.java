@@ -328,13 +328,12 @@ final class CodecChoice {
     known(codec).learn((double) packingNanos / contentBytes, (double) packedBytes / contentBytes);
     if (before != null) {
       boolean better = now <= BETTER * last;
-      if (isLinkTheSame() && better != isTighter(before)) {
-        if (better) {
-          lose(before);
-        }
-        return;
+      boolean tighter = isTighter(before);
+      boolean linkOnly = isLinkTheSame();
+      if (linkOnly && tighter && !better) {
+        return; // the next interval may tell
       }
-      if (!better) {
+      if (!better || (linkOnly && !tighter)) {
         lose(before);
         return;
       }

@@ -75,58 +75,18 @@ public final class PageDecoder implements AutoCloseable {
     for (int run = 0; run < runs; run++) {
       long first = payload.getLongLE(at + PageBatch.FIRST_PAGE_OFFSET);
       long count = payload.getUnsignedIntLE(at + PageBatch.PAGE_COUNT_OFFSET);
-      int code = payload.getUnsignedByte(at + PageBatch.ENCODING_OFFSET);
+      PageEncoding encoding =
+          PageEncoding.of(payload.getUnsignedByte(at + PageBatch.ENCODING_OFFSET));
       int length = payload.getIntLE(at + PageBatch.DATA_LENGTH_OFFSET);
       at += PageBatch.RUN_HEADER_BYTES;
-      switch (PageEncoding.of(code)) {
+      switch (encoding) {
         case ZERO -> sink.zero(round, region, first, count);
         case RAW -> sink.pages(round, region, first, payload.slice(at, length));
-        case DELTA -> {
-          int from = at;
-          fill(
-              round,
-              region,
-              first,
-              (int) count,
-              sink,
-              pages -> {
-                sink.bases(round, region, first, pages.nioBuffer(0, pages.capacity()));
-                deltas.apply(payload, from, length, first, pages, (int) count);
-              });
-        }
-        case LZ4, ZSTD -> {
-          PartsDecoder.Unpacking codec =
-              code == PageEncoding.ZSTD.code() ? this::unpackZstd : this::unpackLz4;
-          int from = at;
-          fill(
-              round,
-              region,
-              first,
-              (int) count,
-              sink,
-              pages -> codec.unpack(payload, from, length, pages.nioBuffer(0, pages.capacity())));
-        }
         case KNOWN -> sink.known(round, region, first, (int) count);
-        case PARTS -> {
-          int from = at;
-          fill(
-              round,
-              region,
-              first,
-              (int) count,
-              sink,
-              pages ->
-                  parts.assemble(
-                      payload,
-                      from,
-                      length,
-                      first,
-                      (int) count,
-                      pages,
-                      (page, some, into) -> sink.earlier(round, region, page, some, into)));
-        }
         case REFERENCE ->
             sink.references(round, region, first, (int) count, payload.slice(at, length));
+        case LZ4, ZSTD, DELTA, PARTS ->
+            unpack(encoding, payload, at, length, round, region, first, (int) count, sink);
       }
       at += length;
     }
@@ -224,18 +184,40 @@ public final class PageDecoder implements AutoCloseable {
     return encoding;
   }
 
-  /** Makes pages of what a run has for them. */
-  private interface Filling {
-    void fill(ByteBuf pages) throws IOException;
-  }
-
   /** What is wrong with the run shows before any of its pages lands. */
-  private void fill(int round, int region, long first, int count, PageSink sink, Filling filling)
+  private void unpack(
+      PageEncoding encoding,
+      ByteBuf payload,
+      int at,
+      int length,
+      int round,
+      int region,
+      long first,
+      int count,
+      PageSink sink)
       throws IOException {
     int raw = count * PAGE;
     ByteBuf pages = allocator.directBuffer(raw, raw);
     try {
-      filling.fill(pages);
+      switch (encoding) {
+        case LZ4 -> unpackLz4(payload, at, length, pages.nioBuffer(0, raw));
+        case ZSTD -> unpackZstd(payload, at, length, pages.nioBuffer(0, raw));
+        case DELTA -> {
+          sink.bases(round, region, first, pages.nioBuffer(0, raw));
+          deltas.apply(payload, at, length, first, pages, count);
+        }
+        case PARTS ->
+            parts.assemble(
+                payload,
+                at,
+                length,
+                first,
+                count,
+                pages,
+                (page, some, into) -> sink.earlier(round, region, page, some, into));
+        case ZERO, RAW, KNOWN, REFERENCE ->
+            throw new IllegalArgumentException(encoding + " has nothing to unpack");
+      }
       sink.pages(round, region, first, pages.writerIndex(raw));
     } finally {
       pages.release();
