@@ -33,6 +33,12 @@ final class PeerTrust {
   private final Clock clock;
 
   /**
+   * The certificate that was last found to be in order: each of a migration's channels shows the
+   * same one, and to check a signature takes a young virtual machine milliseconds.
+   */
+  private volatile @Nullable X509Certificate inOrder;
+
+  /**
    * @param neededUsage the extended key usage that a peer's certificate must have
    */
   PeerTrust(
@@ -52,12 +58,39 @@ final class PeerTrust {
       throw new PeerCertificateException(Problem.MISSING, "is missing");
     }
     X509Certificate leaf = chain[0];
-    checkIssuer(leaf);
+    if (!leaf.equals(inOrder)) {
+      checkPath(leaf);
+      inOrder = leaf;
+    }
     checkValidity(leaf);
-    checkPath(leaf);
     String name = checkPurpose(leaf);
     checkRevocation(leaf);
     return name;
+  }
+
+  /**
+   * By the platform's own PKIX rules: signature, constraints, critical extensions, algorithms. None
+   * of this changes with time.
+   */
+  private void checkPath(X509Certificate leaf) throws PeerCertificateException {
+    try {
+      PKIXParameters parameters = new PKIXParameters(Set.of(new TrustAnchor(authority, null)));
+      parameters.setRevocationEnabled(
+          false); // checked by checkRevocation, which names what is wrong
+      parameters.setDate(Date.from(clock.instant()));
+      CertPathValidator.getInstance("PKIX")
+          .validate(
+              CertificateFactory.getInstance("X.509").generateCertPath(List.of(leaf)), parameters);
+    } catch (CertPathValidatorException e) {
+      // What there is a better word for.
+      checkIssuer(leaf);
+      checkValidity(leaf);
+      throw new PeerCertificateException(
+          Problem.NOT_AN_AGENT, "is not in order: " + e.getMessage());
+    } catch (GeneralSecurityException e) {
+      throw new PeerCertificateException(
+          Problem.NOT_AN_AGENT, "cannot be checked: " + e.getMessage());
+    }
   }
 
   private void checkIssuer(X509Certificate leaf) throws PeerCertificateException {
@@ -87,28 +120,6 @@ final class PeerTrust {
       throw new PeerCertificateException(
           Problem.EXPIRED,
           "cannot be checked: our authority expired on " + authority.getNotAfter().toInstant());
-    }
-  }
-
-  /**
-   * The platform's own PKIX rules, over what is checked here by name: constraints, critical
-   * extensions, algorithms.
-   */
-  private void checkPath(X509Certificate leaf) throws PeerCertificateException {
-    try {
-      PKIXParameters parameters = new PKIXParameters(Set.of(new TrustAnchor(authority, null)));
-      parameters.setRevocationEnabled(
-          false); // checked by checkRevocation, which names what is wrong
-      parameters.setDate(Date.from(clock.instant()));
-      CertPathValidator.getInstance("PKIX")
-          .validate(
-              CertificateFactory.getInstance("X.509").generateCertPath(List.of(leaf)), parameters);
-    } catch (CertPathValidatorException e) {
-      throw new PeerCertificateException(
-          Problem.NOT_AN_AGENT, "is not in order: " + e.getMessage());
-    } catch (GeneralSecurityException e) {
-      throw new PeerCertificateException(
-          Problem.NOT_AN_AGENT, "cannot be checked: " + e.getMessage());
     }
   }
 

@@ -5,10 +5,8 @@ import io.netty.handler.ssl.OpenSsl;
 import io.netty.handler.ssl.OpenSslContextOption;
 import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslProvider;
-import java.io.IOException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
-import java.security.KeyStore;
 import java.security.PrivateKey;
 import java.security.Provider;
 import java.security.Security;
@@ -19,7 +17,6 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 import java.util.logging.Level;
 import java.util.logging.Logger;
-import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLParameters;
@@ -74,12 +71,7 @@ public final class TlsContexts {
   static TlsContext create(
       TlsFiles files, TlsEngineKind wanted, boolean client, Clock ownClock, Clock peerClock)
       throws TlsSetupException {
-    TlsEngineKind engine = resolve(wanted);
-    if (engine == TlsEngineKind.BORINGSSL && !OpenSsl.isAvailable()) {
-      throw new TlsSetupException(
-          "BoringSSL does not load on this machine: use another --tls-engine",
-          OpenSsl.unavailabilityCause());
-    }
+    TlsEngineKind engine = available(wanted);
     List<X509Certificate> chain = PemFiles.certificates(files.certificateChain(), "certificate");
     X509Certificate own = chain.get(0);
     PrivateKey key = PemFiles.privateKey(files.privateKey(), own.getPublicKey().getAlgorithm());
@@ -101,6 +93,16 @@ public final class TlsContexts {
     return build(engine, client, key, own, trust, name);
   }
 
+  private static TlsEngineKind available(TlsEngineKind wanted) throws TlsSetupException {
+    TlsEngineKind engine = resolve(wanted);
+    if (engine == TlsEngineKind.BORINGSSL && !OpenSsl.isAvailable()) {
+      throw new TlsSetupException(
+          "BoringSSL does not load on this machine: use another --tls-engine",
+          OpenSsl.unavailabilityCause());
+    }
+    return engine;
+  }
+
   static TlsContext build(
       TlsEngineKind engine,
       boolean client,
@@ -109,19 +111,9 @@ public final class TlsContexts {
       PeerTrust trust,
       String name)
       throws TlsSetupException {
-    SslContextBuilder builder;
-    if (engine == TlsEngineKind.BOUNCYCASTLE) {
-      KeyManagerFactory keys = BouncyCastle.keys(key, own);
-      builder =
-          client
-              ? SslContextBuilder.forClient().keyManager(keys)
-              : SslContextBuilder.forServer(keys);
-    } else {
-      builder =
-          client
-              ? SslContextBuilder.forClient().keyManager(key, own)
-              : SslContextBuilder.forServer(key, own);
-    }
+    OwnKey keys = new OwnKey(key, own);
+    SslContextBuilder builder =
+        client ? SslContextBuilder.forClient().keyManager(keys) : SslContextBuilder.forServer(keys);
     if (!client) {
       builder.clientAuth(ClientAuth.REQUIRE);
     }
@@ -248,24 +240,6 @@ public final class TlsContexts {
         Security.addProvider(new BouncyCastleProvider());
       }
       return new BouncyCastleJsseProvider();
-    }
-
-    /**
-     * Its own key manager: the JDK's does not understand the key types by which Bouncy Castle asks
-     * in TLS 1.3.
-     */
-    static KeyManagerFactory keys(PrivateKey key, X509Certificate own) throws TlsSetupException {
-      try {
-        KeyStore store = KeyStore.getInstance("PKCS12");
-        store.load(null, null);
-        char[] noPassword = new char[0];
-        store.setKeyEntry("agent", key, noPassword, new X509Certificate[] {own});
-        KeyManagerFactory keys = KeyManagerFactory.getInstance("PKIX", JSSE);
-        keys.init(store, noPassword);
-        return keys;
-      } catch (GeneralSecurityException | IOException e) {
-        throw new TlsSetupException("Bouncy Castle does not take the key: " + e.getMessage(), e);
-      }
     }
 
     static SSLEngine tune(SSLEngine engine) {

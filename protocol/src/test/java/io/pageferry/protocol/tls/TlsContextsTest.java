@@ -12,6 +12,9 @@ import java.security.cert.X509Certificate;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
+import java.util.concurrent.atomic.AtomicLong;
 import org.assertj.core.api.Assertions;
 import org.jspecify.annotations.NullMarked;
 import org.junit.jupiter.api.BeforeEach;
@@ -107,6 +110,46 @@ final class TlsContextsTest {
     assertThat(problem(trust, chain)).isEqualTo(Problem.REVOKED);
     Files.delete(list);
     assertThat(problem(trust, chain)).isEqualTo(Problem.REVOCATION_UNKNOWN);
+  }
+
+  @Test
+  void aCertificateThatWasInOrderExpiresAndVouchesForNoOther() throws Exception {
+    X509Certificate own =
+        PemFiles.certificates(authority.agent("a").certificateChain(), "c").get(0);
+    X509Certificate foreign =
+        PemFiles.certificates(
+                new TestAuthority(directory.resolve("other")).agent("a").certificateChain(), "c")
+            .get(0);
+    X509Certificate issuer =
+        PemFiles.certificates(authority.directory().resolve("ca.crt"), "a").get(0);
+    AtomicLong now = new AtomicLong(System.currentTimeMillis());
+    PeerTrust trust = new PeerTrust(issuer, null, PeerTrust.CLIENT_AUTH, at(now));
+    assertThat(trust.check(new X509Certificate[] {own})).isEqualTo("a");
+    assertThat(problem(trust, new X509Certificate[] {foreign})).isEqualTo(Problem.FOREIGN);
+    assertThat(trust.check(new X509Certificate[] {own})).isEqualTo("a");
+    now.set(own.getNotAfter().toInstant().plusSeconds(1).toEpochMilli());
+    assertThat(problem(trust, new X509Certificate[] {own})).isEqualTo(Problem.EXPIRED);
+    now.set(own.getNotBefore().toInstant().minusSeconds(1).toEpochMilli());
+    assertThat(problem(trust, new X509Certificate[] {own})).isEqualTo(Problem.NOT_YET_VALID);
+  }
+
+  private static Clock at(AtomicLong now) {
+    return new Clock() {
+      @Override
+      public ZoneId getZone() {
+        return ZoneOffset.UTC;
+      }
+
+      @Override
+      public Clock withZone(ZoneId zone) {
+        return this;
+      }
+
+      @Override
+      public Instant instant() {
+        return Instant.ofEpochMilli(now.get());
+      }
+    };
   }
 
   private static Problem problem(PeerTrust trust, X509Certificate[] chain) {
