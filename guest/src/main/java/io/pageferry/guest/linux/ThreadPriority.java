@@ -13,6 +13,9 @@ public final class ThreadPriority {
   /** The lowest that is real-time: before every ordinary thread, after whatever else is urgent. */
   private static final int LOWEST_REAL_TIME = 1;
 
+  /** A tenth of what an ordinary thread gets beside it, so that nothing waits for it for long. */
+  private static final int NICE = 10;
+
   private ThreadPriority() {}
 
   /**
@@ -24,6 +27,14 @@ public final class ThreadPriority {
   public static void first() throws LinuxException {
     LinuxCalls.check(
         schedule(Abi.SCHED_FIFO | Abi.SCHED_RESET_ON_FORK, LOWEST_REAL_TIME), "sched_setscheduler");
+  }
+
+  /**
+   * The calling thread gets little while ordinary ones have something to do; for the rest of its
+   * life, because to take it back is a privilege.
+   */
+  public static void last() throws LinuxException {
+    LinuxCalls.check(LinuxCalls.setpriority(NICE), "setpriority");
   }
 
   /** The calling thread takes its turns with the others. */

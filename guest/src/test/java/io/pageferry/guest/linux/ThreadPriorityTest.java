@@ -27,6 +27,17 @@ class ThreadPriorityTest {
         });
   }
 
+  @Test
+  void aThreadThatRunsLastIsTheOnlyOne() throws Exception {
+    int usual = nice();
+    onAThread(
+        () -> {
+          ThreadPriority.last();
+          return assertThat(nice()).isEqualTo(Math.max(usual, 10));
+        });
+    assertThat(nice()).isEqualTo(usual);
+  }
+
   private static boolean allowed() {
     try {
       ThreadPriority.first();
@@ -37,11 +48,19 @@ class ThreadPriorityTest {
     }
   }
 
-  /** Field 41 of proc_pid_stat(5), of the calling thread. */
   private static int policy() throws Exception {
+    return field(41);
+  }
+
+  private static int nice() throws Exception {
+    return field(19);
+  }
+
+  /** Of proc_pid_stat(5), of the calling thread. */
+  private static int field(int number) throws Exception {
     String stat = Files.readString(Path.of("/proc/thread-self/stat"));
     String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
-    return Integer.parseInt(fields[41 - 3]);
+    return Integer.parseInt(fields[number - 3]);
   }
 
   private static <T> T onAThread(Callable<T> task) throws Exception {
