@@ -4,6 +4,7 @@ import io.pageferry.agent.cli.AgentCommandLine;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LoggingOptions;
 import io.pageferry.agent.cli.Version;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -16,7 +17,6 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "pageferry target",
     description = "Receives guests on this host.",
-    subcommands = {ServeCommand.class, StatusCommand.class, SweepCommand.class},
     mixinStandardHelpOptions = true,
     versionProvider = Version.class)
 public final class TargetAgent implements Callable<ExitCode> {
@@ -27,7 +27,10 @@ public final class TargetAgent implements Callable<ExitCode> {
   private LoggingOptions logging = new LoggingOptions();
 
   public static void main(String... args) {
-    AgentCommandLine.main(new TargetAgent(), args);
+    AgentCommandLine.main(
+        new TargetAgent(),
+        List.of(ServeCommand.class, StatusCommand.class, SweepCommand.class),
+        args);
   }
 
   @Override

@@ -28,13 +28,37 @@ public final class AgentCommandLine {
     System.exit(run(command, args));
   }
 
+  /**
+   * The same for a command that has others below it. Only the one that is named is read, options
+   * and all, which takes a young virtual machine tens of milliseconds each; all of them where none
+   * is named, so that help and suggestions know them.
+   */
+  public static void main(Object command, List<Class<?>> below, String... args) {
+    System.exit(commandLine(command, below, args).execute(args));
+  }
+
+  static CommandLine commandLine(Object command, List<Class<?>> below, String... args) {
+    CommandLine line = new CommandLine(command);
+    List<Class<?>> named = new ArrayList<>(below);
+    named.removeIf(each -> args.length == 0 || !args[0].equals(nameOf(each)));
+    (named.isEmpty() ? below : named).forEach(line::addSubcommand);
+    return tuned(line);
+  }
+
+  private static String nameOf(Class<?> command) {
+    return command.getAnnotation(CommandLine.Command.class).name();
+  }
+
   /** Runs the command and returns its exit code. */
   public static int run(Object command, String... args) {
     return commandLine(command).execute(args);
   }
 
   static CommandLine commandLine(Object command) {
-    CommandLine line = new CommandLine(command);
+    return tuned(new CommandLine(command));
+  }
+
+  private static CommandLine tuned(CommandLine line) {
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.setUsageHelpAutoWidth(true);
     line.setUsageHelpLongOptionsMaxWidth(30);

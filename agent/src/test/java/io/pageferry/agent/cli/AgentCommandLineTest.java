@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -50,6 +51,57 @@ class AgentCommandLineTest {
     CommandLine line = AgentCommandLine.commandLine(trial);
     line.setErr(new PrintWriter(err, true)).setOut(new PrintWriter(out, true));
     return line.execute(args);
+  }
+
+  /** Others are below it. */
+  @Command(name = "pageferry trials", mixinStandardHelpOptions = true)
+  static final class Trials {}
+
+  /** The first below. */
+  @Command(name = "one")
+  static final class One implements Callable<ExitCode> {
+    @Override
+    public ExitCode call() {
+      return ExitCode.CANCELLED;
+    }
+  }
+
+  /** The second below. */
+  @Command(name = "other")
+  static final class Other implements Callable<ExitCode> {
+    private static int made;
+
+    Other() {
+      made++;
+    }
+
+    @Override
+    public ExitCode call() {
+      return ExitCode.DONE;
+    }
+  }
+
+  private int runBelow(String... args) {
+    CommandLine line =
+        AgentCommandLine.commandLine(new Trials(), List.of(One.class, Other.class), args);
+    line.setErr(new PrintWriter(err, true)).setOut(new PrintWriter(out, true));
+    return line.execute(args);
+  }
+
+  @Test
+  void ofTheCommandsBelowOnlyTheOneThatIsNamedIsMade() {
+    Other.made = 0;
+    assertThat(runBelow("one")).isEqualTo(ExitCode.CANCELLED.code());
+    assertThat(Other.made).isZero();
+    assertThat(runBelow("other")).isZero();
+  }
+
+  @Test
+  void whoNamesNoCommandBelowHearsOfAll() {
+    assertThat(runBelow("--help")).isZero();
+    assertThat(out.toString()).contains("one", "other");
+    assertThat(runBelow("ohter")).isEqualTo(ExitCode.USAGE.code());
+    assertThat(err.toString()).contains("'ohter'").contains("other");
   }
 
   @ParameterizedTest

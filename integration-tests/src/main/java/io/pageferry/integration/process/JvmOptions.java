@@ -44,7 +44,8 @@ final class JvmOptions {
                   "-XX:ReservedCodeCacheSize=48m",
                   "-XX:+CrashOnOutOfMemoryError",
                   "-XX:-CreateCoredumpOnCrash",
-                  "-Dio.netty.leakDetection.level=disabled");
+                  "-Dio.netty.leakDetection.level=disabled",
+                  "-Dio.netty.jfr.enabled=false");
           case GUEST -> List.of("-Xmx48m");
           case PKI, DOCTOR -> List.of("-Xmx64m", "-XX:TieredStopAtLevel=1");
           case DEMO -> List.of("-Xmx96m");
