@@ -32,7 +32,7 @@ final class ComingPages {
 
   /** Whether no more can be put off. */
   boolean full() {
-    return size == MOST;
+    return size >= MOST;
   }
 
   void add(int region, long page) {

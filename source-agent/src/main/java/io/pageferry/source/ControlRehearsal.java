@@ -1,15 +1,16 @@
 package io.pageferry.source;
 
 import io.pageferry.agent.process.ThreadEnd;
-import io.pageferry.guest.control.GuestControl;
+import io.pageferry.guest.attach.Attach;
 import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.protocol.page.PageRehearsal;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The guest's control warms up while the target prepares itself; both take a tenth of a second and
- * more.
+ * The guest's control warms up while the target prepares itself, and so does the attach to a guest
+ * that will need one; both take a tenth of a second and more.
  *
  * <p>Threading: the guest's control belongs to a thread of this object from {@link #begin} until
  * {@link #await} or {@link #close} has returned. All are for the driver.
@@ -18,18 +19,21 @@ final class ControlRehearsal implements AutoCloseable {
   private final FutureTask<@Nullable Void> task;
   private final Thread thread;
 
-  private ControlRehearsal(GuestControl control) {
+  private ControlRehearsal(SourceGuest guest) {
     task =
         new FutureTask<>(
             () -> {
-              control.warmUp();
+              guest.control().warmUp();
+              if (PageRehearsal.wanted() && guest.isAttachedTo()) {
+                Attach.rehearse();
+              }
               return null;
             });
     thread = Thread.ofPlatform().name("control-rehearsal").daemon().unstarted(task);
   }
 
-  static ControlRehearsal begin(GuestControl control) {
-    ControlRehearsal rehearsal = new ControlRehearsal(control);
+  static ControlRehearsal begin(SourceGuest guest) {
+    ControlRehearsal rehearsal = new ControlRehearsal(guest);
     rehearsal.thread.start();
     return rehearsal;
   }

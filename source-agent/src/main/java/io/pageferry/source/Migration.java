@@ -10,6 +10,7 @@ import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
+import io.pageferry.agent.process.LowPriority;
 import io.pageferry.agent.process.MigrationProcesses;
 import io.pageferry.agent.report.MigrationReport.Outcome;
 import io.pageferry.guest.control.GuestControlException;
@@ -37,6 +38,7 @@ import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.page.BaseCache;
 import io.pageferry.protocol.page.Digest;
 import io.pageferry.protocol.page.ImageDigest;
+import io.pageferry.protocol.page.PageCodec;
 import io.pageferry.protocol.page.PageEncodings;
 import io.pageferry.protocol.page.PageRehearsal;
 import io.pageferry.protocol.rehearsal.ConversationRehearsal;
@@ -242,17 +244,21 @@ final class Migration {
 
   private void move(SourceGuest guest, OwnershipLedger ledger)
       throws IOException, InterruptedException, CommandFailure {
-    // All of them run while the target's preflight does.
+    // These run while the target's preflight does.
     ConversationRehearsal.begin();
-    PageRehearsal rehearsal = PageRehearsal.begin();
-    ControlRehearsal control = ControlRehearsal.begin(guest.control());
-    try (rehearsal;
-        control;
+    if (zstdIsNeededAtOnce()) {
+      linkZstd();
+    }
+    // Beside the first round, where there is one; else the guest stands still for the first page.
+    PageRehearsal pages =
+        rounds() ? null : PageRehearsal.begin(LowPriority.threads("page-rehearsal"));
+    try (pages;
+        ControlRehearsal control = ControlRehearsal.begin(guest);
         TargetLink link = TargetLink.connect(connector, settings.target(), agent)) {
       try {
         ImageDigest sent = new ImageDigest(ImageReread.layout(guest.image().regions()));
         digest = sent;
-        drive(guest, ledger, link, sent, rehearsal, control);
+        drive(guest, ledger, link, sent, pages, control);
       } catch (CommandFailure | IOException | InterruptedException | RuntimeException e) {
         tell(link, e, guest, ledger);
         throw e;
@@ -265,7 +271,7 @@ final class Migration {
       OwnershipLedger ledger,
       TargetLink link,
       ImageDigest sent,
-      PageRehearsal rehearsal,
+      @Nullable PageRehearsal pages,
       ControlRehearsal control)
       throws IOException, InterruptedException, CommandFailure {
     requireTarget(link.peer());
@@ -275,7 +281,9 @@ final class Migration {
     ledger.update(ledger.fields().with(PEER_NAME, link.peer().name()));
     long named = System.nanoTime();
     Accepted accepted = link.offer(offer(guest, link), agent);
-    rehearsal.close();
+    if (pages != null) {
+      pages.close();
+    }
     control.await();
 
     long recording = System.nanoTime();
@@ -285,6 +293,9 @@ final class Migration {
     SwitchoverCost cost = new SwitchoverCost(settings.stateDirectory(), guest.name());
     long fixed = cost.estimateNanos(accepted.startCostMicros(), link.roundTripNanos(), ledgerNanos);
 
+    if (!zstdIsNeededAtOnce()) {
+      linkZstd();
+    }
     Pacer pacer = new Pacer(settings.bandwidth());
     WarmStart warm = warmStart(guest, link);
     try (RoundSender rounds =
@@ -320,13 +331,25 @@ final class Migration {
     }
   }
 
+  /** Not where it may be chosen later, beside the first round. */
+  private boolean zstdIsNeededAtOnce() {
+    return settings.slowLink() || settings.compress() == Compression.ZSTD || !rounds();
+  }
+
+  private void linkZstd() {
+    if (settings.compress() == Compression.AUTO || settings.compress() == Compression.ZSTD) {
+      PageCodec.linkZstd();
+    }
+  }
+
   /** What the user wants and the target can do. */
   private PageEncodings encodings(SourceGuest guest, TargetLink link, @Nullable WarmStart warm) {
     return new PageEncodings(
         settings.zeroRuns() && link.has(Capabilities.ZERO_RUNS),
         settings.compress().codecs(link),
         bases(guest, link),
-        warm == null ? null : warm.pages());
+        warm == null ? null : warm.pages(),
+        settings.slowLink());
   }
 
   /**
@@ -403,18 +426,22 @@ final class Migration {
     OnStall onStall = onStall(course);
     journal.precopyBegins();
     DirtyPages dirty = new DirtyPages(guest.regionPages());
-    PreCopy.Result result =
-        new PreCopy(
-                guest,
-                tracker,
-                course.rounds(),
-                roundRule(guest),
-                onStall,
-                settings.holdBack(),
-                wish,
-                journal,
-                progress)
-            .run(fixedCostNanos, dirty);
+    PreCopy.Result result;
+    // What later rounds and the switchover do with a page, while the first one goes.
+    try (PageRehearsal _ = PageRehearsal.begin(LowPriority.threads("page-rehearsal"))) {
+      result =
+          new PreCopy(
+                  guest,
+                  tracker,
+                  course.rounds(),
+                  roundRule(guest),
+                  onStall,
+                  settings.holdBack(),
+                  wish,
+                  journal,
+                  progress)
+              .run(fixedCostNanos, dirty);
+    }
     SwitchedBy early =
         settings.mode() == MigrationMode.HYBRID && result.switchedBy() == null
             ? SwitchedBy.PLAN

@@ -75,6 +75,11 @@ record MigrationSettings(
   /** An agent that moves a large guest is to stay small all the same, unless told otherwise. */
   private static final long DELTA_CACHE_MAX = 256L << 20;
 
+  /** Whether the link is known to carry less than any codec packs. */
+  boolean slowLink() {
+    return Pacer.isSlow(bandwidth);
+  }
+
   /** How much may be kept for deltas of a guest with so much memory, in bytes. */
   long deltaCacheBytes(long memoryBytes) {
     return deltaCache == DELTA_CACHE_BY_MEMORY

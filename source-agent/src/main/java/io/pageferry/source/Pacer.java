@@ -25,6 +25,9 @@ final class Pacer {
   /** What may be caught up on a line so slow that one frame is more than the excess. */
   static final long BURST_NANOS = 5_000_000;
 
+  /** A cap at which every codec has time to spare, in bytes a second. */
+  private static final long SLOW = 15_000_000;
+
   private final long bytesPerSecond;
   private final long burstNanos;
   private long nextSlot;
@@ -40,6 +43,11 @@ final class Pacer {
     long frame = bytesPerSecond == 0 ? 0 : nanos(FRAME_BYTES);
     this.burstNanos = Math.max(BURST_NANOS, EXCESS_NANOS - frame);
     this.nextSlot = System.nanoTime();
+  }
+
+  /** Whether a link with that cap, or none if it is 0, carries less than any codec packs. */
+  static boolean isSlow(long bytesPerSecond) {
+    return bytesPerSecond > 0 && bytesPerSecond <= SLOW;
   }
 
   /** Bytes a second, 0 for no cap. */

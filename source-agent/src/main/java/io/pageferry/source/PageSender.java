@@ -209,7 +209,9 @@ final class PageSender implements AutoCloseable {
     if (choice.offering() && refer(round, snapshot)) {
       offered.add(taking);
       taking = spare.isEmpty() ? new OfferedPiece() : spare.poll();
-      if (offered.size() == SourceConversation.MAX_UNANSWERED_REFERENCES) {
+      // One for one as soon as there is an answer: until then the link has nothing to carry but
+      // digests, and what more is answered covers the time to the target and back.
+      if (offered.size() == SourceConversation.MAX_UNANSWERED_REFERENCES || link.hasFound(index)) {
         pages = sendWhatIsWanted(round, again);
       }
     } else {

@@ -161,7 +161,12 @@ final class Resumption {
                 () -> false,
                 remains.digest(),
                 manner.pacer(),
-                new PageEncodings(true, manner.compress().codecs(link), null),
+                new PageEncodings(
+                    true,
+                    manner.compress().codecs(link),
+                    null,
+                    null,
+                    Pacer.isSlow(manner.pacer().bytesPerSecond())),
                 null,
                 null,
                 progress)) {

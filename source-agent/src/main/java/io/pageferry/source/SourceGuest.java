@@ -14,6 +14,7 @@ import io.pageferry.guest.control.GuestStatus;
 import io.pageferry.guest.control.QemuFitness;
 import io.pageferry.guest.control.QemuMachine;
 import io.pageferry.guest.description.Afterwards;
+import io.pageferry.guest.description.Attaching;
 import io.pageferry.guest.description.ControlDescription;
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.dirty.DigestTracker;
@@ -166,6 +167,12 @@ final class SourceGuest implements AutoCloseable {
   /** What its machine is made of, as {@link QemuMachine#parts}; empty if it does not tell. */
   List<String> machine() {
     return machine;
+  }
+
+  /** Whether its page tables are followed by way of an attach: a QEMU hands nothing over. */
+  boolean isAttachedTo() {
+    return description.attach() == Attaching.ALWAYS
+        || (!machine.isEmpty() && description.attach() != Attaching.NEVER);
   }
 
   /** Its process, where that is needed to know it again and could be found. */

@@ -36,6 +36,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.UUID;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
@@ -173,16 +178,68 @@ final class TargetLink implements AutoCloseable {
 
   private void join(UUID migration, List<byte[]> tokens, byte @Nullable [] faultToken, String agent)
       throws IOException, InterruptedException {
+    openChannels(tokens.size(), faultToken != null);
     for (int index = 0; index < tokens.size(); index++) {
-      PeerChannel channel = connector.connect(target);
-      data.add(channel);
-      join(channel, hello(ChannelRole.DATA, migration, tokens.get(index), index, agent));
+      join(data.get(index), hello(ChannelRole.DATA, migration, tokens.get(index), index, agent));
     }
     if (faultToken != null) {
-      PeerChannel channel = connector.connectUrgent(target);
-      fault = channel;
-      join(channel, hello(ChannelRole.FAULT, migration, faultToken, 0, agent));
+      join(fault(), hello(ChannelRole.FAULT, migration, faultToken, 0, agent));
     }
+  }
+
+  /** All at once: each takes as long as three messages to the target and back. */
+  private void openChannels(int dataChannels, boolean forFaults)
+      throws IOException, InterruptedException {
+    List<Future<PeerChannel>> opening = new ArrayList<>();
+    // Left when there is a channel of each, or a reason; an interrupt ends those that still try.
+    try (ExecutorService atOnce = Executors.newVirtualThreadPerTaskExecutor()) {
+      for (int i = 0; i < dataChannels; i++) {
+        opening.add(atOnce.submit(orNone(atOnce, () -> connector.connect(target))));
+      }
+      if (forFaults) {
+        opening.add(atOnce.submit(orNone(atOnce, () -> connector.connectUrgent(target))));
+      }
+    } catch (RejectedExecutionException e) {
+      // One of them has failed already.
+    }
+    for (int i = 0; i < opening.size(); i++) {
+      if (opening.get(i).state() == Future.State.SUCCESS) {
+        // Also if another one failed: from here on it is closed with this link.
+        PeerChannel channel = opening.get(i).resultNow();
+        if (i < dataChannels) {
+          data.add(channel);
+        } else {
+          fault = channel;
+        }
+      }
+    }
+    if (Thread.interrupted()) {
+      throw new InterruptedException();
+    }
+    for (Future<PeerChannel> each : opening) {
+      if (each.state() != Future.State.SUCCESS
+          && !(each.exceptionNow() instanceof InterruptedException)) {
+        if (each.exceptionNow() instanceof IOException lost) {
+          throw lost;
+        }
+        throw new IllegalStateException(each.exceptionNow());
+      }
+    }
+  }
+
+  /**
+   * Where one channel cannot be had the others are of no use, and may take long to fail as well.
+   */
+  private static Callable<PeerChannel> orNone(
+      ExecutorService atOnce, Callable<PeerChannel> connecting) {
+    return () -> {
+      try {
+        return connecting.call();
+      } catch (Exception e) {
+        atOnce.shutdownNow();
+        throw e;
+      }
+    };
   }
 
   private void join(PeerChannel channel, Hello hello) throws IOException, InterruptedException {
@@ -266,6 +323,11 @@ final class TargetLink implements AutoCloseable {
    */
   void refer(int index, int round, int pages) throws ProtocolException {
     conversation.referencesSent(index, round, pages);
+  }
+
+  /** Whether the oldest of these batches has its answer, or what came instead; by the sender. */
+  boolean hasFound(int index) {
+    return data.get(index).hasFrame();
   }
 
   /** The answer to the oldest of these batches; by the sender, which waits for it. */

@@ -26,6 +26,14 @@ class PacerTest {
   }
 
   @Test
+  void aCapOfMoreThanAHundredMegabitIsNotSlowAndNoneIsNot() {
+    assertThat(Pacer.isSlow(12_500_000)).isTrue();
+    assertThat(Pacer.isSlow(15_000_000)).isTrue();
+    assertThat(Pacer.isSlow(15_000_001)).isFalse();
+    assertThat(Pacer.isSlow(0)).isFalse();
+  }
+
+  @Test
   void anIdleTimeIsNotMadeUpForBeyondTheBurst() {
     Pacer pacer = new Pacer(1_000_000);
     long now = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);

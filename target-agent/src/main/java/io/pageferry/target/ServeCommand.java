@@ -17,6 +17,9 @@ import io.pageferry.agent.local.ControlReply;
 import io.pageferry.agent.local.ControlRequest;
 import io.pageferry.agent.local.ControlSocket;
 import io.pageferry.agent.metrics.MetricsEndpoint;
+import io.pageferry.agent.process.LowPriority;
+import io.pageferry.guest.attach.Attach;
+import io.pageferry.guest.control.DeviceStateRehearsal;
 import io.pageferry.protocol.page.PageRehearsal;
 import io.pageferry.protocol.rehearsal.ConversationRehearsal;
 import io.pageferry.target.admission.AllowList;
@@ -148,7 +151,8 @@ final class ServeCommand implements Callable<ExitCode> {
     CountDownLatch finished = new CountDownLatch(1);
     Thread hook = new Thread(() -> stop(asked, finished), "stop");
     ConversationRehearsal.begin();
-    try (PageRehearsal _ = PageRehearsal.begin();
+    rehearseGuests();
+    try (PageRehearsal _ = PageRehearsal.begin(LowPriority.threads("page-rehearsal"));
         CopyWatch _ = CopyWatch.over(new GuestCopies(state.directory(), settings.copies()));
         TargetServer server = new TargetServer(settings, registry, story);
         ControlSocket socket =
@@ -172,6 +176,20 @@ final class ServeCommand implements Callable<ExitCode> {
       finished.countDown();
     }
     return ExitCode.DONE;
+  }
+
+  /** What a guest needs of its target, before the first one waits for it. */
+  private static void rehearseGuests() {
+    if (PageRehearsal.wanted()) {
+      Thread.ofPlatform()
+          .daemon()
+          .name("guest-rehearsal")
+          .start(
+              () -> {
+                DeviceStateRehearsal.run();
+                Attach.rehearse();
+              });
+    }
   }
 
   /** Runs as the process is being ended: the process is gone when this returns. */

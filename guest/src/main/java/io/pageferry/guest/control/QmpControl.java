@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -35,8 +36,8 @@ public final class QmpControl implements GuestControl {
    */
   private static final int REHEARSALS = 120;
 
-  /** The same for a device state, which takes a connection and a thread each time. */
-  private static final int STATE_REHEARSALS = 10;
+  /** Whether that was done: it is this process that becomes quick, not a connection. */
+  private static final AtomicBoolean WARM = new AtomicBoolean();
 
   /** How long to wait for an event before asking; a guest need not send events. */
   private static final Duration[] ASK_AGAIN = {
@@ -106,14 +107,18 @@ public final class QmpControl implements GuestControl {
 
   @Override
   public void warmUp() throws GuestControlException {
-    for (int i = 0; i < STATE_REHEARSALS; i++) {
-      exchange().rehearse(timeout);
+    // Its folder is made now, and whether sockets can be had there is known before the pause.
+    exchange().rehearse(timeout);
+    DeviceStateRehearsal.run();
+    if (WARM.get()) {
+      return;
     }
     for (int i = 0; i < REHEARSALS; i++) {
       status();
       migration();
     }
     client.awaitEvent(QmpControl::endsMigration, Duration.ofNanos(1));
+    WARM.set(true);
   }
 
   @Override

@@ -52,9 +52,6 @@ final class Abi {
   static final long EXT4_SUPER_MAGIC = 0xef53;
   static final long XFS_SUPER_MAGIC = 0x58465342;
 
-  // sys/resource.h: one thread, which is what a process is to setpriority(2)
-  static final int PRIO_PROCESS = 0;
-
   // sched.h
   static final int SCHED_OTHER = 0;
   static final int SCHED_FIFO = 1;

@@ -77,7 +77,7 @@ final class LinuxCalls {
   private static final MemorySegment POLL = function("poll");
   private static final MemorySegment SYSCALL = function("syscall");
   private static final MemorySegment SCHED_SETSCHEDULER = function("sched_setscheduler");
-  private static final MemorySegment SETPRIORITY = function("setpriority");
+  private static final MemorySegment NICE = function("nice");
   private static final MemorySegment PTRACE = function("ptrace");
   private static final MemorySegment WAITPID = function("waitpid");
   private static final MemorySegment SETNS = function("setns");
@@ -360,13 +360,10 @@ final class LinuxCalls {
         s -> (long) POINTER_THIRD.invokeExact(SCHED_SETSCHEDULER, s, 0L, (long) policy, parameter));
   }
 
-  /** Of the calling thread, which is what Linux takes for a process of number 0. */
-  static int setpriority(int nice) {
-    return attemptInt(
-        s ->
-            (long)
-                NUMBERS.invokeExact(
-                    SETPRIORITY, s, (long) Abi.PRIO_PROCESS, 0L, (long) nice, 0L, 0L, 0L));
+  /** Of the calling thread, on Linux; more than there is is as much as there is. */
+  static void nice(int increment) {
+    // What comes back may be -1 and no failure, and nobody is refused to be nicer.
+    var _ = once(s -> (long) NUMBERS.invokeExact(NICE, s, (long) increment, 0L, 0L, 0L, 0L, 0L));
   }
 
   /** For requests that answer with 0; those that peek answer otherwise in the C library. */

@@ -14,7 +14,7 @@ public final class ThreadPriority {
   private static final int LOWEST_REAL_TIME = 1;
 
   /** A tenth of what an ordinary thread gets beside it, so that nothing waits for it for long. */
-  private static final int NICE = 10;
+  private static final int NICER = 10;
 
   private ThreadPriority() {}
 
@@ -33,8 +33,8 @@ public final class ThreadPriority {
    * The calling thread gets little while ordinary ones have something to do; for the rest of its
    * life, because to take it back is a privilege.
    */
-  public static void last() throws LinuxException {
-    LinuxCalls.check(LinuxCalls.setpriority(NICE), "setpriority");
+  public static void last() {
+    LinuxCalls.nice(NICER);
   }
 
   /** The calling thread takes its turns with the others. */

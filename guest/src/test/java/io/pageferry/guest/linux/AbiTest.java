@@ -28,7 +28,6 @@ class AbiTest {
       #include <fcntl.h>
       #include <poll.h>
       #include <sched.h>
-        #include <sys/resource.h>
       #include <unistd.h>
       #include <sys/ioctl.h>
       #include <sys/mman.h>
@@ -85,7 +84,6 @@ class AbiTest {
         O("STATFS_BSIZE", statfs, f_bsize); O("STATFS_BLOCKS", statfs, f_blocks);
         O("STATFS_BAVAIL", statfs, f_bavail);
         C(TMPFS_MAGIC); C(HUGETLBFS_MAGIC); C(EXT4_SUPER_MAGIC); C(XFS_SUPER_MAGIC);
-        C(PRIO_PROCESS);
         C(SCHED_OTHER); C(SCHED_FIFO); C(SCHED_RESET_ON_FORK);
         N("SCHED_PARAM_BYTES", sizeof(struct sched_param));
         C(PROT_READ); C(PROT_WRITE); C(MAP_SHARED); C(MAP_PRIVATE); C(MAP_ANONYMOUS);

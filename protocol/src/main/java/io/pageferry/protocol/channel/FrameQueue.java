@@ -42,6 +42,15 @@ final class FrameQueue {
   private boolean ended;
   private boolean closed;
 
+  boolean isEmpty() {
+    lock.lock();
+    try {
+      return frames.isEmpty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   Offered offer(Frame frame) {
     lock.lock();
     try {

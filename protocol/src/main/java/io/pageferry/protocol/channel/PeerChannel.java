@@ -255,6 +255,11 @@ public final class PeerChannel implements AutoCloseable {
     return message;
   }
 
+  /** Whether {@link #receive} would return a message, or throw what is wrong with one, at once. */
+  public boolean hasFrame() {
+    return !queue.isEmpty();
+  }
+
   /**
    * From now on the listener takes the frames, on the event loop; those that already wait come
    * first. Once only, and not together with {@link #receive}.

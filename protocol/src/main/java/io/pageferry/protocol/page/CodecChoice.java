@@ -1,5 +1,6 @@
 package io.pageferry.protocol.page;
 
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.Set;
@@ -61,6 +62,9 @@ final class CodecChoice {
 
   /** A share of work beyond which it may be what the other side's work is like, too. */
   private static final double BUSY = 0.25;
+
+  /** The same where the link is known to be slow: there only a core that others want is as slow. */
+  private static final double BUSY_ON_A_SLOW_LINK = 0.85;
 
   /** What a codec must promise to be put to the test: this part of the present time. */
   private static final double PROMISING = 0.9;
@@ -129,6 +133,7 @@ final class CodecChoice {
   }
 
   private final Map<PageCodec, Known> known = new EnumMap<>(PageCodec.class);
+  private final double busy;
   private PageCodec codec;
 
   /** What any byte costs besides packing. */
@@ -177,12 +182,19 @@ final class CodecChoice {
 
   /**
    * @param codecs those to choose from; with a single one there is no choice
+   * @param slowLink whether to begin with the tightest, and not with LZ4, and to stay with it as
+   *     long as the core has time for it
    */
-  CodecChoice(Set<PageCodec> codecs) {
+  CodecChoice(Set<PageCodec> codecs, boolean slowLink) {
     for (PageCodec each : codecs) {
       known.put(each, new Known());
     }
-    codec = codecs.contains(PageCodec.LZ4) ? PageCodec.LZ4 : known.keySet().iterator().next();
+    busy = slowLink ? BUSY_ON_A_SLOW_LINK : BUSY;
+    if (slowLink) {
+      codec = Collections.max(codecs);
+    } else {
+      codec = codecs.contains(PageCodec.LZ4) ? PageCodec.LZ4 : known.keySet().iterator().next();
+    }
     Known raw = known.get(PageCodec.RAW);
     if (raw != null) {
       raw.learn(0, 1);
@@ -289,7 +301,7 @@ final class CodecChoice {
   }
 
   private boolean isBusy() {
-    return nanos() - waitNanos >= BUSY * nanos();
+    return nanos() - waitNanos >= busy * nanos();
   }
 
   private void judge() {
@@ -375,7 +387,7 @@ final class CodecChoice {
   private void findBetter() {
     double nanos = last * contentBytes;
     double rate = isWaiting() ? wireBytes / nanos : Double.POSITIVE_INFINITY;
-    boolean busy = isBusy();
+    boolean isBusy = isBusy();
     double besides = (double) (wireBytes - packedBytes) / contentBytes;
     PageCodec best = null;
     double least = PROMISING * last;
@@ -386,7 +398,7 @@ final class CodecChoice {
       }
       double work = base + of.cost;
       double expected = Math.max(work, (of.size + besides) / rate);
-      if (expected >= least && busy && each.getKey().compareTo(codec) < 0) {
+      if (expected >= least && isBusy && each.getKey().compareTo(codec) < 0) {
         expected = work;
       }
       if (expected < least) {

@@ -1,6 +1,5 @@
 package io.pageferry.protocol.page;
 
-import com.github.luben.zstd.Zstd;
 import com.github.luben.zstd.ZstdCompressCtx;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
@@ -24,8 +23,18 @@ final class PageCompressor implements AutoCloseable {
   /** The fastest that still finds entropy; each further one costs more than it saves here. */
   private static final int ZSTD_LEVEL = 1;
 
+  /** Saves some 3 % of what that leaves, at two thirds of its speed. */
+  private static final int ZSTD_LEVEL_OF_SLOW_LINKS = 3;
+
   private final @Nullable LZ4Compressor lz4;
-  private final @Nullable ZstdCompressCtx zstd;
+  private final boolean withZstd;
+  private final int zstdLevel;
+
+  /**
+   * Made by the first block: most links are too fast for it, and linking its library takes long.
+   */
+  private @Nullable ZstdCompressCtx zstd;
+
   private final Shrinkage ofLz4 = new Shrinkage(Shrinkage.MAX_PAUSE_PAGES);
   private final Shrinkage ofZstd;
 
@@ -43,8 +52,10 @@ final class PageCompressor implements AutoCloseable {
 
   /**
    * @param codecs those that will be asked for
+   * @param slowLink whether time for packing is there in plenty
    */
-  PageCompressor(ByteBufAllocator allocator, Set<PageCodec> codecs) {
+  PageCompressor(ByteBufAllocator allocator, Set<PageCodec> codecs, boolean slowLink) {
+    zstdLevel = slowLink ? ZSTD_LEVEL_OF_SLOW_LINKS : ZSTD_LEVEL;
     // Among others it is chosen where the link is slow; alone it has to do on any.
     int pause = codecs.size() > 1 ? Shrinkage.NO_PAUSE : Shrinkage.MAX_PAUSE_PAGES;
     ofZstd = new Shrinkage(pause);
@@ -56,21 +67,33 @@ final class PageCompressor implements AutoCloseable {
     } else {
       lz4 = null;
     }
-    boolean withZstd = codecs.contains(PageCodec.ZSTD);
+    withZstd = codecs.contains(PageCodec.ZSTD);
     if (withZstd) {
-      most = Math.max(most, Zstd.compressBound((long) PageBatch.MAX_ZSTD_PAGES * PAGE));
+      most = Math.max(most, zstdBound((long) PageBatch.MAX_ZSTD_PAGES * PAGE));
     }
     // A block that is kept is shorter than its pages, so all before the last fit into their pages.
     longest = Math.toIntExact(most);
     int bytes = PageBatch.MAX_PAGES * PAGE + longest;
-    // First of all what may not be had: nobody else would free the context.
     blocks = allocator.directBuffer(bytes, bytes);
     memory = blocks.nioBuffer(0, bytes);
-    // The checksum is the frame's.
-    zstd =
-        withZstd
-            ? new ZstdCompressCtx().setLevel(ZSTD_LEVEL).setChecksum(false).setDictID(false)
-            : null;
+  }
+
+  /**
+   * The most that zstd makes of so many bytes: {@code ZSTD_COMPRESSBOUND} of its {@code zstd.h}.
+   */
+  static long zstdBound(long bytes) {
+    long small = 128 << 10;
+    return bytes + (bytes >> 8) + (bytes < small ? (small - bytes) >> 11 : 0);
+  }
+
+  private ZstdCompressCtx zstd() {
+    ZstdCompressCtx context = zstd;
+    if (context == null) {
+      // The checksum is the frame's.
+      context = new ZstdCompressCtx().setLevel(zstdLevel).setChecksum(false).setDictID(false);
+      zstd = context;
+    }
+    return context;
   }
 
   /** For other blocks than those of pages; null if it is not to be used. */
@@ -161,8 +184,8 @@ final class PageCompressor implements AutoCloseable {
   private int compress(
       PageCodec codec, ByteBuffer pages, int at, int raw, ByteBuffer into, int index) {
     int room = into.capacity() - index;
-    if (codec == PageCodec.ZSTD && zstd != null) {
-      return zstd.compressDirectByteBuffer(into, index, room, pages, at, raw);
+    if (codec == PageCodec.ZSTD && withZstd) {
+      return zstd().compressDirectByteBuffer(into, index, room, pages, at, raw);
     }
     if (codec == PageCodec.LZ4 && lz4 != null) {
       return lz4.compress(pages, at, raw, into, index, room);
@@ -176,6 +199,7 @@ final class PageCompressor implements AutoCloseable {
       blocks.release();
       if (zstd != null) {
         zstd.close();
+        zstd = null;
       }
     }
   }

@@ -78,12 +78,12 @@ public final class PageEncoder implements AutoCloseable {
     known = encodings.known();
     digests = known == null ? null : known.digests();
     Set<PageCodec> codecs = encodings.codecs();
-    choice = new CodecChoice(codecs);
+    choice = new CodecChoice(codecs, encodings.slowLink());
     PageCompressor packing = null;
     DeltaEncoder differing = null;
     try {
       if (!codecs.equals(Set.of(PageCodec.RAW))) {
-        packing = new PageCompressor(allocator, codecs);
+        packing = new PageCompressor(allocator, codecs, encodings.slowLink());
       }
       if (bases != null) {
         differing = new DeltaEncoder(allocator, packing == null ? null : packing.lz4());
@@ -516,7 +516,7 @@ public final class PageEncoder implements AutoCloseable {
 
   private void sampleIfDue(boolean parts, ByteBuffer content, int at, int pages) {
     PageCodec due = choice.due();
-    if (compressor != null && due != null && pages > 0) {
+    if (compressor != null && due != null && !due.isBeingLinked() && pages > 0) {
       int some = Math.min(CodecChoice.SAMPLE_PAGES, pages);
       long begin = System.nanoTime();
       int left = compressor.sample(due, parts, content, at, some);

@@ -13,12 +13,15 @@ import org.jspecify.annotations.Nullable;
  *     differences may be sent. Whoever uses it does not close it
  * @param known what the target still has from an earlier time, the same for all channels; null if
  *     it was not asked. Whoever uses it does not close it
+ * @param slowLink whether the link is known to carry less than any codec packs: then the tightest
+ *     is begun with, and takes its time
  */
 public record PageEncodings(
     boolean zeroRuns,
     Set<PageCodec> codecs,
     @Nullable BaseCache bases,
-    @Nullable KnownPages known) {
+    @Nullable KnownPages known,
+    boolean slowLink) {
   public PageEncodings {
     codecs = Set.copyOf(codecs);
     if (codecs.isEmpty()) {
@@ -26,7 +29,16 @@ public record PageEncodings(
     }
   }
 
-  /** For a target that was not asked what it has. */
+  /** For a link of which nothing is known. */
+  public PageEncodings(
+      boolean zeroRuns,
+      Set<PageCodec> codecs,
+      @Nullable BaseCache bases,
+      @Nullable KnownPages known) {
+    this(zeroRuns, codecs, bases, known, false);
+  }
+
+  /** The same for a target that was not asked what it has. */
   public PageEncodings(boolean zeroRuns, Set<PageCodec> codecs, @Nullable BaseCache bases) {
     this(zeroRuns, codecs, bases, null);
   }

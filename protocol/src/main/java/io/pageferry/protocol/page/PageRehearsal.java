@@ -12,15 +12,14 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.ThreadFactory;
 
 /**
  * Takes pages of its own the whole way from snapshot to sink, again and again, on a thread of its
- * own, so that the virtual machine has compiled that way before it counts. A source agent is a
- * young process, and without this its first round, the largest, would go through code that is still
- * being interpreted.
+ * own, so that the virtual machine has compiled that way before it counts: the last pages of a
+ * guest that stands still go by encodings of which the first round knows nothing.
  *
- * <p>Begun while the agents are still talking about the offer, ended before the first round. Needs
- * about 5 MiB until then.
+ * <p>Needs about 5 MiB while it goes on.
  */
 public final class PageRehearsal implements AutoCloseable {
   /** Set to {@code no}, this environment variable spares a process all of its rehearsals. */
@@ -42,13 +41,17 @@ public final class PageRehearsal implements AutoCloseable {
     return WANTED;
   }
 
-  /** Starts at once; ends by itself after three seconds at the latest. */
-  public static PageRehearsal begin() {
+  /**
+   * Starts at once; ends by itself after three seconds at the latest.
+   *
+   * @param threads makes its one thread
+   */
+  public static PageRehearsal begin(ThreadFactory threads) {
     PageRehearsal rehearsal = new PageRehearsal();
     if (!WANTED) {
       return rehearsal;
     }
-    Thread.ofPlatform().daemon().name("page-rehearsal").start(rehearsal::run);
+    threads.newThread(rehearsal::run).start();
     return rehearsal;
   }
 

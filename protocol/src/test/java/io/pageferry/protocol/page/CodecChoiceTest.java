@@ -37,10 +37,15 @@ class CodecChoiceTest {
     private double linkFree;
 
     Line(double rate, PageCodec... codecs) {
+      this(rate, false, codecs);
+    }
+
+    Line(double rate, boolean slowLink, PageCodec... codecs) {
       this.rate = rate;
       choice =
           new CodecChoice(
-              codecs.length == 0 ? EnumSet.allOf(PageCodec.class) : EnumSet.copyOf(Set.of(codecs)));
+              codecs.length == 0 ? EnumSet.allOf(PageCodec.class) : EnumSet.copyOf(Set.of(codecs)),
+              slowLink);
       costs(0.7, 2.2);
       sizes(0.5, 0.35);
     }
@@ -117,6 +122,25 @@ class CodecChoiceTest {
     line.sent.clear();
     line.send(1024 * MEBI);
     assertThat(line.sent.getOrDefault(best, 0L)).isGreaterThan(1024 * MEBI * 97 / 100);
+  }
+
+  @Test
+  void aLinkThatIsKnownToBeSlowGetsZstdFromTheFirstPageOn() {
+    // A byte takes 28 ns on the link; half of that is no reason to look for less work.
+    Line line = new Line(100 * MEGABIT, true).costs(0.7, 14);
+    assertThat(line.choice.codec()).isEqualTo(PageCodec.ZSTD);
+    line.send(512 * MEBI);
+    // Until the buffers are full nothing shows that the link is slow.
+    assertThat(line.sent.getOrDefault(PageCodec.ZSTD, 0L)).isGreaterThan(510 * MEBI);
+  }
+
+  @Test
+  void aCoreThatHasNoTimeForZstdIsSparedItOnASlowLinkToo() {
+    Line line = new Line(100 * MEGABIT, true).costs(2, 80);
+    line.send(256 * MEBI);
+    line.sent.clear();
+    line.send(1024 * MEBI);
+    assertThat(line.sent.getOrDefault(PageCodec.LZ4, 0L)).isGreaterThan(1024 * MEBI * 9 / 10);
   }
 
   /** As a guest's memory does: here a file that is packed already, there a heap. */
