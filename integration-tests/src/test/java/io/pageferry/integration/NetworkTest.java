@@ -131,7 +131,7 @@ final class NetworkTest {
 
   @Test
   void aGuestThatDirtiesFasterThanTheLinkIsPausedWhenToldSo(Hosts hosts) throws Exception {
-    link.limit(200);
+    link.limit(100);
     DemoGuest guest = source.startGuest(restless(hosts)).awaitReady();
     JsonNode report =
         begin(hosts, guest, "--on-stall", "pause", "--max-rounds", "6").assertArrived();
@@ -141,7 +141,7 @@ final class NetworkTest {
 
   @Test
   void aGuestThatDirtiesFasterThanTheLinkMovesAheadOfItsPages(Hosts hosts) throws Exception {
-    link.limit(200);
+    link.limit(100);
     DemoGuest guest = source.startGuest(restless(hosts)).awaitReady();
     JsonNode report = begin(hosts, guest, "--max-rounds", "4").assertArrived();
     assertThat(report.path("mode").asText()).isEqualTo("precopy");
@@ -151,7 +151,7 @@ final class NetworkTest {
 
   @Test
   void aGuestThatDirtiesFasterThanTheLinkStaysWhenToldSo(Hosts hosts) throws Exception {
-    link.limit(200);
+    link.limit(100);
     DemoGuest guest = source.startGuest(restless(hosts)).awaitReady();
     begin(hosts, guest, "--on-stall", "cancel", "--max-rounds", "6")
         .assertStayed(4, "dirties its memory faster than the link carries it", "runs on here");
