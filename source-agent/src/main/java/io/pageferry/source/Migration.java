@@ -250,8 +250,7 @@ final class Migration {
       linkZstd();
     }
     // Beside the first round, where there is one; else the guest stands still for the first page.
-    PageRehearsal pages =
-        rounds() ? null : PageRehearsal.begin(LowPriority.threads("page-rehearsal"));
+    PageRehearsal pages = rounds() ? null : rehearsePages();
     try (pages;
         ControlRehearsal control = ControlRehearsal.begin(guest);
         TargetLink link = TargetLink.connect(connector, settings.target(), agent)) {
@@ -329,6 +328,10 @@ final class Migration {
       cost.remember(parts.fixedNanos());
       link.send(new Goodbye());
     }
+  }
+
+  private static PageRehearsal rehearsePages() {
+    return PageRehearsal.begin(LowPriority.threads("page-rehearsal"));
   }
 
   /** Not where it may be chosen later, beside the first round. */
@@ -428,7 +431,7 @@ final class Migration {
     DirtyPages dirty = new DirtyPages(guest.regionPages());
     PreCopy.Result result;
     // What later rounds and the switchover do with a page, while the first one goes.
-    try (PageRehearsal _ = PageRehearsal.begin(LowPriority.threads("page-rehearsal"))) {
+    try (PageRehearsal _ = rehearsePages()) {
       result =
           new PreCopy(
                   guest,

@@ -169,7 +169,7 @@ final class SourceGuest implements AutoCloseable {
     return machine;
   }
 
-  /** Whether its page tables are followed by way of an attach: a QEMU hands nothing over. */
+  /** Whether its memory is had by an attach to its process: a QEMU hands nothing over. */
   boolean isAttachedTo() {
     return description.attach() == Attaching.ALWAYS
         || (!machine.isEmpty() && description.attach() != Attaching.NEVER);

@@ -12,7 +12,7 @@ import java.security.cert.X509Certificate;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
+import java.time.InstantSource;
 import java.time.ZoneOffset;
 import java.util.concurrent.atomic.AtomicLong;
 import org.assertj.core.api.Assertions;
@@ -134,22 +134,8 @@ final class TlsContextsTest {
   }
 
   private static Clock at(AtomicLong now) {
-    return new Clock() {
-      @Override
-      public ZoneId getZone() {
-        return ZoneOffset.UTC;
-      }
-
-      @Override
-      public Clock withZone(ZoneId zone) {
-        return this;
-      }
-
-      @Override
-      public Instant instant() {
-        return Instant.ofEpochMilli(now.get());
-      }
-    };
+    InstantSource source = () -> Instant.ofEpochMilli(now.get());
+    return source.withZone(ZoneOffset.UTC);
   }
 
   private static Problem problem(PeerTrust trust, X509Certificate[] chain) {
