@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -51,6 +52,12 @@ final class NetworkTest {
   static void disconnect() {
     target.agent().close();
     link.close();
+  }
+
+  /** One test's slow link would be slower than the cap that the next one looks at. */
+  @AfterEach
+  void widen() throws Exception {
+    link.lift();
   }
 
   private static Journey begin(Hosts hosts, DemoGuest guest, String... options) throws Exception {
@@ -116,9 +123,8 @@ final class NetworkTest {
     assertThat(seconds).describedAs("seconds looked at").hasSizeGreaterThan(10);
     // A busy machine may hold back a second's last bytes and count them in the next, so not every
     // second is judged by itself: the typical one is, from both sides, and the sum of all. Less
-    // than
-    // the cap allows is only what such a machine cannot do. A second
-    // that begins or ends within a frame counts it whole or not at all.
+    // than the cap allows is only what such a machine cannot do. A second that begins or ends
+    // within a frame counts it whole or not at all.
     double tolerance = 0.02 + FRAME / cap;
     Collections.sort(seconds);
     assertThat(seconds.get(seconds.size() / 2))

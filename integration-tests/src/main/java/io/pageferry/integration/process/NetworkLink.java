@@ -59,6 +59,16 @@ public final class NetworkLink implements AutoCloseable {
     shape("parent", "1:1", "handle", "10:", "pfifo_fast");
   }
 
+  /**
+   * Lets the source send what the cable carries again; a cable without a limit stays as it is.
+   *
+   * @throws IOException if the kernel does not do it
+   * @throws InterruptedException if this thread was interrupted
+   */
+  public void lift() throws IOException, InterruptedException {
+    shape("root", "noqueue");
+  }
+
   private void shape(String... discipline) throws IOException, InterruptedException {
     List<String> command =
         new ArrayList<>(List.of("tc", "-n", source.name(), "qdisc", "replace", "dev", CABLE));
