@@ -110,6 +110,42 @@ final class DeduplicationTest {
     Files.delete(older);
   }
 
+  /** Offers in vain are few on a slow link: half of these pages go without one. */
+  @Test
+  void whatCameUnofferedOverASlowLinkIsFoundByOthers(Hosts hosts) throws Exception {
+    TargetHost target =
+        TargetHost.start(hosts.workplace(), "unoffered", hosts.tls(), List.of("--share", "sender"))
+            .awaitReady();
+    List<DemoGuestSpec> guests = new ArrayList<>();
+    List<JsonNode> reports = new ArrayList<>();
+    for (int i = 0; i < 2; i++) {
+      DemoGuestSpec guest =
+          DemoGuestSpec.uniform(hosts.guestName(), "32M", "0").withPattern("random");
+      hosts.source().startGuest(guest).awaitReady();
+      target.expect(guest);
+      Departure departure =
+          hosts
+              .source()
+              .migrate(
+                  guest,
+                  target.address(),
+                  hosts.tls(),
+                  null,
+                  List.of("--bandwidth", "12MB/s", "--channels", "1"),
+                  Terminal.DETACHED);
+      reports.add(Journey.arrived(departure, target, guest));
+      guests.add(guest);
+    }
+    assertThat(deduplicated(reports.getFirst())).isZero();
+    assertThat(deduplicated(reports.getLast()))
+        .describedAs("%s", reports.getLast())
+        .isGreaterThan(guests.getLast().pages() * 3 / 4);
+    for (DemoGuestSpec guest : guests) {
+      DemoGuest.arrivedAt(target, guest).quit();
+    }
+    target.agent().close();
+  }
+
   /** A link that is waited for at the offers is as slow as one that is waited for at the pages. */
   @Test
   void whatIsOfferedInVainIsPackedAsMuchAsEver(Hosts hosts) throws Exception {

@@ -1,15 +1,21 @@
 package io.pageferry.source;
 
+import io.pageferry.protocol.page.ContentHash;
+
 /**
  * Whether one channel's pages are offered by their digests: a digest costs both sides some time of
  * a processor, which only a link that is waited for repays.
  *
- * <p>Under a cap of less than {@link #WORTHWHILE_BYTES_PER_SECOND} they are: who sets one wants
- * fewer bytes. Elsewhere it goes by the clock. Offers are tried where the sender waits for a link
- * that carries less than that. Then both ways are compared, a stretch of pages each, and the
- * quicker one stays: soon, where the link is not waited for, because then nothing hides the
- * hashing; from time to time, where it is, because the wait may be for a target that is busy. The
- * other way is tried again later, and later each time.
+ * <p>Pages are sent in stretches, each either with offers or without. Under a cap of less than
+ * {@link #WORTHWHILE_BYTES_PER_SECOND} they are begun with, and bytes decide: offers stay as long
+ * as what is found saves more of the link than digests and hashing take of it, and else are tried
+ * again a stretch at a time, so that the place where guests begin to be alike is not missed.
+ *
+ * <p>Elsewhere it goes by the clock, as nobody knows what the link carries. Offers are tried where
+ * the sender waits for a link that carries less than that. Then both ways are compared, a stretch
+ * each, and the quicker one stays: soon, where the link is not waited for, because then nothing
+ * hides the hashing; from time to time, where it is, because the wait may be for a target that is
+ * busy. The other way is tried again later, and later each time.
  *
  * <p>Pure arithmetic. Owned by one sender.
  */
@@ -23,6 +29,15 @@ final class Deduplication {
   /** Less is not measured well beside others who want the processor. */
   static final long STRETCH_NANOS = 20_000_000;
 
+  /**
+   * What an offer costs in bytes, in digests: as much again goes where blocks that are packed
+   * together break up, and in the time that an answer takes.
+   */
+  private static final int DIGESTS = 3;
+
+  /** What hashing a page takes, in which the link could carry something. */
+  private static final long HASHING_NANOS = 3_000;
+
   /** A smaller share of the time is not waiting, but handing frames over. */
   private static final double WAITING = 0.25;
 
@@ -31,10 +46,17 @@ final class Deduplication {
 
   private static final int LONGEST_PAUSE = 64;
 
+  /** The same where bytes decide: an offer in vain costs a few bytes in a hundred. */
+  private static final int LONGEST_PAUSE_BY_BYTES = 8;
+
   /** What sending must be quicker by than offers that wait for the link. */
   private static final double QUICKER = 0.9;
 
   private final boolean always;
+
+  /** What an offered page costs, in bytes of a link whose cap is known; 0 where none is. */
+  private final double offerBytes;
+
   private final double slowBytesPerSecond;
   private boolean offering;
 
@@ -58,6 +80,8 @@ final class Deduplication {
   private long bytes;
   private long nanos;
   private long waitNanos;
+  private long answered;
+  private long found;
 
   /**
    * @param wanted whether pages are offered whatever it costs
@@ -65,14 +89,27 @@ final class Deduplication {
    * @param channels that share the link
    */
   Deduplication(boolean wanted, long cap, int channels) {
-    this.always = wanted || (cap > 0 && cap < WORTHWHILE_BYTES_PER_SECOND);
+    this.always = wanted;
+    boolean capped = cap > 0 && cap < WORTHWHILE_BYTES_PER_SECOND;
+    this.offerBytes = capped ? DIGESTS * ContentHash.BYTES + HASHING_NANOS * (double) cap / 1e9 : 0;
     this.slowBytesPerSecond = (double) WORTHWHILE_BYTES_PER_SECOND / channels;
-    offering = always;
+    offering = always || capped;
   }
 
   /** Whether the next pages are to be offered. */
   boolean offering() {
     return offering;
+  }
+
+  /**
+   * The target's word on pages that were offered for the first time.
+   *
+   * @param offeredPages how many
+   * @param foundPages how many of them are there, or on their way there
+   */
+  void answered(int offeredPages, int foundPages) {
+    answered += offeredPages;
+    found += foundPages;
   }
 
   /**
@@ -89,17 +126,37 @@ final class Deduplication {
     nanos += tookNanos;
     waitNanos += linkNanos;
     if (pages >= STRETCH_PAGES && nanos >= STRETCH_NANOS) {
-      if (!always) {
-        judge((double) nanos / pages);
+      if (!always && offerBytes > 0) {
+        judgeByBytes();
+      } else if (!always) {
+        judgeByClock((double) nanos / pages);
       }
       pages = 0;
       bytes = 0;
       nanos = 0;
       waitNanos = 0;
+      answered = 0;
+      found = 0;
     }
   }
 
-  private void judge(double pageNanos) {
+  private void judgeByBytes() {
+    if (!offering) {
+      offering = ++since >= pause;
+      return;
+    }
+    // A page that is not sent would have been as long as those that are.
+    double saved = (double) found * bytes / Math.max(1, answered - found);
+    if (saved >= offerBytes * answered) {
+      pause = 0;
+    } else {
+      offering = false;
+      since = 0;
+      pause = Math.clamp(2L * pause, 1, LONGEST_PAUSE_BY_BYTES);
+    }
+  }
+
+  private void judgeByClock(double pageNanos) {
     boolean waits = waitNanos >= WAITING * nanos;
     if (trying) {
       boolean worse =

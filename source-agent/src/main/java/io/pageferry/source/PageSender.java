@@ -276,6 +276,9 @@ final class PageSender implements AutoCloseable {
     long begin = System.nanoTime();
     oldest.referred.found(link.found(index));
     linkNanos += System.nanoTime() - begin;
+    if (dedup != null && !again) {
+      dedup.answered(oldest.referred.count(), oldest.referred.notWanted());
+    }
     if (again || coming.full()) {
       oldest.referred.waitForNone();
     }

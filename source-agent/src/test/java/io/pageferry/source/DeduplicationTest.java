@@ -15,6 +15,7 @@ class DeduplicationTest {
   private static final long WORK_NANOS = 4_000;
 
   private static final long GIGABIT = 125_000_000;
+  private static final long SLOW = 12_500_000;
 
   private int offered;
   private int pieces;
@@ -44,14 +45,6 @@ class DeduplicationTest {
   }
 
   @Test
-  void aLinkThatIsKnownToBeSlowNeedsNoTrial() {
-    Deduplication choice = new Deduplication(false, GIGABIT, 1);
-    assertThat(choice.offering()).isTrue();
-    Costs waiting = new Costs(PAGE, LINK_NANOS, LINK_NANOS - WORK_NANOS);
-    assertThat(shareOffered(choice, waiting, waiting)).as("and keeps on").isEqualTo(1);
-  }
-
-  @Test
   void aSenderThatHasNoTimeIsSparedTheHashing() {
     // Some 60 MB/s, but it is the processor and not the link that takes so long.
     Costs busy = new Costs(PAGE, 60_000, 2_000);
@@ -59,11 +52,50 @@ class DeduplicationTest {
     assertThat(shareOffered(new Deduplication(false, 0, 1), busy, hashing)).isZero();
   }
 
+  /** Of so many pieces of pages as long as that, so many of a hundred of which are there. */
+  private static double shareOffered(
+      Deduplication choice, int all, int pageBytes, int percentFound) {
+    int times = 0;
+    for (int i = 0; i < all; i++) {
+      int found = 0;
+      if (choice.offering()) {
+        times++;
+        found = (i + 1) * percentFound * PIECE / 100 - i * percentFound * PIECE / 100;
+        choice.answered(PIECE, found);
+      }
+      // The wait hides the hashing, however long that takes.
+      choice.sent(PIECE, (long) pageBytes * (PIECE - found), 100_000L * PIECE, 50_000L * PIECE);
+    }
+    return (double) times / all;
+  }
+
+  private static final int PACKED = 1200;
+  private static final int ALL = 4000;
+
   @Test
-  void whoSetsALowCapWantsFewerBytes() {
-    Costs busy = new Costs(PAGE, 60_000, 2_000);
-    Costs hashing = new Costs(PAGE, 90_000, 2_000);
-    assertThat(shareOffered(new Deduplication(false, GIGABIT, 1), busy, hashing)).isEqualTo(1);
+  void underACapAnOfferIsWorthWhatItSavesOfTheLink() {
+    assertThat(shareOffered(new Deduplication(false, SLOW, 1), ALL, PACKED, 20)).isEqualTo(1);
+    assertThat(shareOffered(new Deduplication(false, SLOW, 1), ALL, PACKED, 95)).isEqualTo(1);
+    assertThat(shareOffered(new Deduplication(false, SLOW, 1), ALL, PACKED, 100)).isEqualTo(1);
+    assertThat(shareOffered(new Deduplication(false, SLOW, 1), ALL, PACKED, 4))
+        .as("digests are more than that")
+        .isBetween(0.1, 0.2);
+    assertThat(shareOffered(new Deduplication(false, GIGABIT, 1), ALL, 4096, 20)).isEqualTo(1);
+    assertThat(shareOffered(new Deduplication(false, GIGABIT, 1), ALL, PACKED, 20))
+        .as("the link carries more while these are hashed")
+        .isBetween(0.1, 0.2);
+    assertThat(shareOffered(new Deduplication(true, SLOW, 1), ALL, PACKED, 0))
+        .as("told to")
+        .isEqualTo(1);
+  }
+
+  @Test
+  void whereGuestsBeginToBeAlikeOffersComeBack() {
+    Deduplication choice = new Deduplication(false, SLOW, 1);
+    var _ = shareOffered(choice, ALL, PACKED, 0);
+    int stretch = Deduplication.STRETCH_PAGES / PIECE;
+    var _ = shareOffered(choice, 10 * stretch, PACKED, 50);
+    assertThat(shareOffered(choice, ALL, PACKED, 50)).isEqualTo(1);
   }
 
   @Test

@@ -17,10 +17,10 @@ import java.util.List;
  */
 final class DatabaseGuest implements AutoCloseable {
   /** Its memory. */
-  static final int MEMORY_MIB = 256;
+  static final int MEMORY_MIB = 512;
 
   /** With kernel, Redis and what it needs besides the records, this fills most of the memory. */
-  private static final int RECORDS = 150_000;
+  private static final int RECORDS = 370_000;
 
   private static final int OPERATIONS_PER_SECOND = 4000;
   private static final long SEED = 1;

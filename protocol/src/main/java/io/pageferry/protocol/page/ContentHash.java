@@ -1,6 +1,7 @@
 package io.pageferry.protocol.page;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.security.DigestException;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -31,6 +32,16 @@ public final class ContentHash {
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("every Java has SHA-256", e);
     }
+  }
+
+  /**
+   * What a digest is looked up by.
+   *
+   * @param digest of {@value #BYTES} bytes
+   * @return its first 64 bits, little-endian
+   */
+  public static long key(byte[] digest) {
+    return ByteBuffer.wrap(digest).order(ByteOrder.LITTLE_ENDIAN).getLong();
   }
 
   /**

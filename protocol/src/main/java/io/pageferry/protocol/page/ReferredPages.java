@@ -49,6 +49,15 @@ public final class ReferredPages {
     }
   }
 
+  /** How many of them are there, or on their way there. */
+  public int notWanted() {
+    int pages = 0;
+    for (int i = 0; i < count; i++) {
+      pages += findings[places[i]] == Found.WANTED ? 0 : 1;
+    }
+    return pages;
+  }
+
   /** What is coming by another way is not waited for: it is sent. */
   public void waitForNone() {
     for (int i = 0; i < count; i++) {

@@ -61,6 +61,22 @@ public final class ContentSearch {
     return finding;
   }
 
+  /**
+   * Pages have landed that nobody had asked for.
+   *
+   * @param pages direct memory, whole pages from the reader index on
+   */
+  public void remember(int region, long firstPage, ByteBuf pages) {
+    PageFile file = own.get(region);
+    ByteBuffer memory = pages.nioBuffer();
+    MemorySegment segment = MemorySegment.ofBuffer(memory);
+    for (int at = 0; at < memory.limit(); at += PAGE) {
+      if (!ZeroPages.isZero(segment, at, PAGE)) {
+        group.put(ContentHash.key(hash.of(memory, at)), file, firstPage + at / PAGE);
+      }
+    }
+  }
+
   private byte find(ContentIndex in, long key, PageFile ownFile, long ownPage, ByteBuf into) {
     in.find(key, places);
     byte finding = Found.WANTED;

@@ -6,7 +6,6 @@ import io.pageferry.protocol.page.ZeroPages;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.List;
@@ -74,7 +73,7 @@ final class HintFiles implements AutoCloseable {
         int whole = memory.position() / PAGE;
         for (int i = 0; i < whole; i++) {
           if (!ZeroPages.isZero(segment, (long) i * PAGE, PAGE)) {
-            index.put(key(hash.of(memory, i * PAGE)), file, page + i);
+            index.put(ContentHash.key(hash.of(memory, i * PAGE)), file, page + i);
             pages++;
           }
         }
@@ -84,10 +83,6 @@ final class HintFiles implements AutoCloseable {
       }
     }
     return pages;
-  }
-
-  private static long key(byte[] digest) {
-    return ByteBuffer.wrap(digest).order(ByteOrder.LITTLE_ENDIAN).getLong();
   }
 
   @Override

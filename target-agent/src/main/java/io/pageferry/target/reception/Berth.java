@@ -17,6 +17,14 @@ interface Berth {
    */
   void pages(int region, long firstPage, ByteBuf data) throws IOException;
 
+  /**
+   * Pages that have just landed, without having been asked for before, are to be found from here on
+   * by others who ask for their content. Where nothing is looked for nothing is done.
+   *
+   * @param data the same whole pages, borrowed for the call
+   */
+  default void remember(int region, long firstPage, ByteBuf data) {}
+
   /** Pages of zeros. */
   void zero(int region, long firstPage, long count) throws IOException;
 

@@ -56,6 +56,13 @@ final class ImageBerth implements Berth {
     stripe.pages(region, firstPage, data);
   }
 
+  @Override
+  public void remember(int region, long firstPage, ByteBuf data) {
+    if (contents != null) {
+      contents.remember(region, firstPage, data);
+    }
+  }
+
   private void land(int region, long firstPage, long count) {
     if (earlier != null) {
       earlier.landed(region, firstPage, count);

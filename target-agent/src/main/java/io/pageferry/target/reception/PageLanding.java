@@ -3,6 +3,7 @@ package io.pageferry.target.reception;
 import io.netty.buffer.ByteBuf;
 import io.pageferry.protocol.channel.FrameListener;
 import io.pageferry.protocol.channel.PeerChannel;
+import io.pageferry.protocol.conversation.SourceConversation;
 import io.pageferry.protocol.frame.Frame;
 import io.pageferry.protocol.frame.ProtocolException;
 import io.pageferry.protocol.message.AbortReason;
@@ -46,6 +47,10 @@ final class PageLanding implements FrameListener, PageSink {
   private final byte[] findings = new byte[PageBatch.MAX_REFERENCES];
 
   private int referred;
+
+  private final SpareTime spareTime =
+      new SpareTime(SourceConversation.MAX_UNANSWERED_REFERENCES, System.nanoTime());
+  private int pagesInFrame;
 
   PageLanding(
       int channel,
@@ -96,12 +101,14 @@ final class PageLanding implements FrameListener, PageSink {
   private void land(PeerChannel from, ByteBuf payload) throws IOException {
     admittedRound = 0;
     referred = 0;
+    pagesInFrame = 0;
     try {
       decoder.decode(payload, this);
       berth.flush();
     } finally {
       berth.release();
     }
+    spareTime.landed(System.nanoTime(), pagesInFrame, referred > 0);
     if (referred > 0) {
       answer(from);
     }
@@ -125,6 +132,10 @@ final class PageLanding implements FrameListener, PageSink {
     admit(round);
     int count = data.readableBytes() / PageBatch.PAGE_BYTES;
     berth.pages(region, firstPage, data);
+    if (round == 1 && spareTime.suffices()) {
+      berth.remember(region, firstPage, data);
+    }
+    pagesInFrame += count;
     landedInRound += count;
     landed.add(count);
   }

@@ -70,6 +70,23 @@ class SharedContentsTest {
   }
 
   @Test
+  void whatLandedUnaskedIsFoundWhenItIsRemembered() throws IOException {
+    try (SharedContents shared = new SharedContents(Sharing.SENDER, List.of())) {
+      GuestContents first = shared.arriving("one", image("first", 'a'));
+      ByteBuf landed = Unpooled.directBuffer(3 * 4096).writeZero(4096);
+      for (int i = 0; i < 2 * 4096; i++) {
+        landed.writeByte('a');
+      }
+      // Not from its beginning on: a page of zeros, and two of which the image has one.
+      first.search().remember(0, 0, landed.skipBytes(4096).slice(4096, 4096));
+      landed.release();
+      GuestContents second = shared.arriving("one", image("second", 'y'));
+      assertThat(find(second, 'a')).isEqualTo(Found.HELD);
+      assertThat(find(shared.arriving("two", image("other", 'z')), 'a')).isEqualTo(Found.WANTED);
+    }
+  }
+
+  @Test
   void nobodyFindsAnythingOfOthersWithoutSharing() throws IOException {
     try (SharedContents shared = new SharedContents(Sharing.NONE, List.of())) {
       find(shared.arriving("one", image("first", 'a')), 'a');
