@@ -18,7 +18,7 @@ import io.pageferry.agent.local.ControlReply;
 import io.pageferry.agent.local.ControlRequest;
 import io.pageferry.agent.local.MigrationStatus;
 import io.pageferry.guest.units.ByteSize;
-import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.TargetLedger;
 import io.pageferry.target.recovery.Unfinished;
 import java.io.IOException;
 import java.util.List;
@@ -96,7 +96,7 @@ final class StatusCommand implements Callable<ExitCode> {
   }
 
   private static String state(LedgerEntry entry) {
-    String ended = entry.fields().more().get(IncomingGuest.ENDED);
+    String ended = entry.fields().more().get(TargetLedger.ENDED);
     if (ended != null) {
       return entry.state() + ", but its pages were not all here when it ended (" + ended + ")";
     }

@@ -9,7 +9,7 @@ import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.protocol.channel.PeerIdentity;
 import io.pageferry.protocol.message.OwnershipState;
-import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.TargetLedger;
 import io.pageferry.target.recovery.OwnershipDesk;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -52,18 +52,18 @@ class OwnershipDeskTest {
   /** RUNNING would have the source end its copy, and the only one of these pages. */
   @Test
   void oneThatRunsAndLacksPagesIsFetching() throws Exception {
-    assertThat(answered(IncomingGuest.POSTCOPY, IncomingGuest.STARTED))
+    assertThat(answered(TargetLedger.POSTCOPY, TargetLedger.STARTED))
         .isEqualTo(OwnershipState.FETCHING);
   }
 
   @Test
   void oneThatLacksPagesAndWasNotStartedMayYetBeGivenBack() throws Exception {
-    assertThat(answered(IncomingGuest.POSTCOPY)).isEqualTo(OwnershipState.TAKEN_OVER);
+    assertThat(answered(TargetLedger.POSTCOPY)).isEqualTo(OwnershipState.TAKEN_OVER);
   }
 
   @Test
   void oneThatRunsWithAllOfItsPagesIsRunning() throws Exception {
-    assertThat(answered(IncomingGuest.POSTCOPY, IncomingGuest.STARTED, IncomingGuest.FETCHED))
+    assertThat(answered(TargetLedger.POSTCOPY, TargetLedger.STARTED, TargetLedger.FETCHED))
         .isEqualTo(OwnershipState.RUNNING);
   }
 
@@ -77,7 +77,7 @@ class OwnershipDeskTest {
 
   @Test
   void whoeverAsksAfterAGuestThatIsNobodysCareHasItTakenUp() throws Exception {
-    answered(IncomingGuest.POSTCOPY);
+    answered(TargetLedger.POSTCOPY);
     assertThat(takenUp).containsExactly(migration);
     desk.authoriseResume(migration, source);
     assertThat(takenUp).containsExactly(migration, migration);
@@ -85,13 +85,13 @@ class OwnershipDeskTest {
 
   @Test
   void aGuestWithAllOfItsPagesIsNotTakenUp() throws Exception {
-    answered(IncomingGuest.POSTCOPY, IncomingGuest.FETCHED);
+    answered(TargetLedger.POSTCOPY, TargetLedger.FETCHED);
     assertThat(takenUp).isEmpty();
   }
 
   @Test
   void nobodyElseHasAGuestTakenUp() throws Exception {
-    answered(IncomingGuest.POSTCOPY);
+    answered(TargetLedger.POSTCOPY);
     takenUp.clear();
     PeerIdentity another =
         new PeerIdentity("west", new byte[0], "TLSv1.3", "X25519", new InetSocketAddress(0));

@@ -18,7 +18,7 @@ import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.Resume;
 import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.message.Started;
-import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.TargetLedger;
 import io.pageferry.target.recovery.Sweep;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -251,8 +251,7 @@ class PostCopyTest {
   @Test
   void nobodyButItsSourceMayBringWhatIsMissing() throws Exception {
     try (ScriptedSource source = new ScriptedSource(bench.address(), MEMORY)) {
-      LedgerFields fields =
-          LedgerFields.of("alpha", "another").with(IncomingGuest.POSTCOPY, "true");
+      LedgerFields fields = LedgerFields.of("alpha", "another").with(TargetLedger.POSTCOPY, "true");
       try (OwnershipLedger ledger =
           OwnershipLedger.create(bench.state, LedgerSide.TARGET, source.migration, fields)) {
         ledger.record(LedgerState.PREPARED);
@@ -273,9 +272,9 @@ class PostCopyTest {
     Path list = Files.writeString(bench.root.resolve("pages.missing"), "none");
     LedgerFields fields =
         LedgerFields.of("alpha", "sender")
-            .with(IncomingGuest.MISSING_PAGES, list.toString())
-            .with(IncomingGuest.POSTCOPY, "true")
-            .with(IncomingGuest.STARTED, "true");
+            .with(TargetLedger.MISSING_PAGES, list.toString())
+            .with(TargetLedger.POSTCOPY, "true")
+            .with(TargetLedger.STARTED, "true");
     try (OwnershipLedger ledger =
         OwnershipLedger.create(bench.state, LedgerSide.TARGET, migration, fields)) {
       ledger.record(LedgerState.PREPARED);
@@ -284,7 +283,7 @@ class PostCopyTest {
     assertThat(new Sweep(bench.state).run()).isEmpty();
     assertThat(list).as("pages are missing").exists();
     try (OwnershipLedger ledger = OwnershipLedger.open(bench.state, LedgerSide.TARGET, migration)) {
-      ledger.update(fields.with(IncomingGuest.FETCHED, "true"));
+      ledger.update(fields.with(TargetLedger.FETCHED, "true"));
     }
     assertThat(new Sweep(bench.state).run()).isEmpty();
     assertThat(list).doesNotExist();

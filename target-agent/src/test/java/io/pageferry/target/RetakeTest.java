@@ -13,7 +13,7 @@ import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Commit;
 import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.OwnershipState;
-import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.TargetLedger;
 import io.pageferry.target.recovery.Sweep;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -267,7 +267,7 @@ class RetakeTest {
   }
 
   private boolean started(ScriptedSource source) throws Exception {
-    return bench.ledger(source.migration).fields().isSet(IncomingGuest.STARTED);
+    return bench.ledger(source.migration).fields().isSet(TargetLedger.STARTED);
   }
 
   private void awaitCompleted(ScriptedSource source) {

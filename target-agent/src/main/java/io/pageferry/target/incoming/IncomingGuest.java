@@ -5,7 +5,6 @@ import io.pageferry.agent.copies.GuestCopies;
 import io.pageferry.agent.copies.GuestCopy;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerFields;
-import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.process.MigrationProcesses;
@@ -38,7 +37,6 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -57,48 +55,6 @@ import org.slf4j.LoggerFactory;
  * leaves behind is found. One thread at a time.
  */
 public final class IncomingGuest {
-  /**
-   * The ledger's field for the guest's control socket: a description may change meanwhile. Not
-   * there for a guest that is controlled by commands, which only its description has.
-   */
-  public static final String QMP = "qmp";
-
-  /** The ledger's field that says whether the image files are ours to remove. */
-  public static final String IMAGE_MADE_HERE = "imageMadeHere";
-
-  /** The ledger's field for the files that were a copy of an earlier time, and are ours as well. */
-  static final String RETURNED = "returned";
-
-  /** The ledger's field for the time at which it was made, ISO 8601. */
-  static final String BEGUN = "begun";
-
-  /** The ledger's field that says that nothing is left to remove. */
-  public static final String CLEANED = LedgerFields.CLEANED;
-
-  /** The ledger's field that says that the guest was started and needs no second start. */
-  public static final String STARTED = "started";
-
-  /** The ledger's field that says that the guest is started before all of its pages are here. */
-  public static final String POSTCOPY = LedgerFields.POSTCOPY;
-
-  /** The ledger's field that says that no page of a post-copy is missing any more. */
-  public static final String FETCHED = LedgerFields.FETCHED;
-
-  /** The ledger's field for the last round of a post-copy. */
-  public static final String ROUND = "round";
-
-  /** The ledger's field for how many data channels a source may open when it comes back. */
-  public static final String CHANNELS = "channels";
-
-  /** The ledger's field for the file that says which pages are missing. */
-  public static final String MISSING_PAGES = "missingPages";
-
-  /** The ledger's field for the socket where a guest hands its memory over by itself. */
-  static final String HANDOVER = "handover";
-
-  /** The ledger's field that says how a guest ended whose pages were still missing. */
-  public static final String ENDED = "ended";
-
   private static final Logger LOG = LoggerFactory.getLogger(IncomingGuest.class);
   private static final long POLL_MILLIS = 10;
 
@@ -150,45 +106,11 @@ public final class IncomingGuest {
       String peer,
       GuestCopies copies)
       throws MigrationAborted {
-    LedgerFields fields =
-        LedgerFields.of(description.name(), peer)
-            .withDescription(description.file().toString())
-            .withImages(
-                description.memory().stream()
-                    .flatMap(memory -> memory.file().stream())
-                    .map(Path::toString)
-                    .toList())
-            .with(BEGUN, Instant.now().toString())
-            .with(MISSING_PAGES, missingPages(stateDirectory, migration).toString())
-            .with(IMAGE_MADE_HERE, Boolean.toString(!description.launch().isEmpty()));
-    if (description.control() instanceof ControlDescription.Qmp qmp) {
-      fields = fields.with(QMP, qmp.socket().toString());
-    }
-    if (description.anonymousMemory()) {
-      fields = fields.with(HANDOVER, description.handover().orElseThrow().toString());
-    }
-    try {
-      return new IncomingGuest(
-          migration,
-          description,
-          OwnershipLedger.create(stateDirectory, LedgerSide.TARGET, migration, fields),
-          copies);
-    } catch (LedgerException e) {
-      if (e.problem() == LedgerException.Problem.EXISTS) {
-        throw new MigrationAborted(
-            AbortReason.PROTOCOL_VIOLATION,
-            "the target's ledger knows this migration already: a migration's number is good once",
-            e);
-      }
-      throw new MigrationAborted(
-          AbortReason.IO_ERROR, "the target cannot keep its ledger: " + e.getMessage(), e);
-    }
-  }
-
-  private static Path missingPages(Path stateDirectory, UUID migration) {
-    return LedgerSide.TARGET
-        .folder(stateDirectory.toAbsolutePath().normalize())
-        .resolve(migration + ".missing");
+    return new IncomingGuest(
+        migration,
+        description,
+        TargetLedger.begin(stateDirectory, migration, description, peer),
+        copies);
   }
 
   /**
@@ -385,7 +307,7 @@ public final class IncomingGuest {
         return null;
       }
       // Before the files have the image's names: they are older than this ledger.
-      ledger.update(ledger.fields().with(RETURNED, GuestCopies.identity(copy.get())));
+      ledger.update(ledger.fields().with(TargetLedger.RETURNED, GuestCopies.identity(copy.get())));
       if (!copies.giveBack(copy.get())) {
         return null;
       }
@@ -445,7 +367,7 @@ public final class IncomingGuest {
   /** What had its old names back and is of no use: an image of this migration is to be made. */
   private void discard(@Nullable GuestImage opened) {
     try {
-      String identity = ledger.fields().more().getOrDefault(RETURNED, "");
+      String identity = ledger.fields().more().getOrDefault(TargetLedger.RETURNED, "");
       for (MemoryDescription memory : description.memory()) {
         if (Files.exists(memory.path(), LinkOption.NOFOLLOW_LINKS)
             && GuestCopies.isOneOf(identity, memory.path())) {
@@ -691,12 +613,7 @@ public final class IncomingGuest {
 
   /** Where it is written which pages are missing. */
   public Path missingPages() {
-    return Path.of(
-        ledger
-            .fields()
-            .more()
-            .getOrDefault(
-                MISSING_PAGES, missingPages(ledger.stateDirectory(), migration).toString()));
+    return TargetLedger.missingPages(ledger);
   }
 
   private boolean reached(long deadline) throws MigrationAborted {
@@ -915,7 +832,7 @@ public final class IncomingGuest {
     removeMissingPages();
     if (removeImage() && ledger.current() == LedgerState.ABANDONED) {
       try {
-        ledger.update(ledger.fields().with(CLEANED, "true"));
+        ledger.update(ledger.fields().with(TargetLedger.CLEANED, "true"));
       } catch (LedgerException e) {
         LOG.warn("migration {}: {}", migration, e.getMessage());
       }
@@ -933,29 +850,10 @@ public final class IncomingGuest {
     }
   }
 
-  /** As {@link #bury(OwnershipLedger, String)}, of this guest. */
+  /** As {@link Leftovers#bury}, of this guest. */
   public void bury(String sentence) {
     letGo();
-    bury(ledger, sentence);
-  }
-
-  /**
-   * A guest has ended before all of its pages were here, and what is left of it is of no use:
-   * written down, then removed.
-   *
-   * @param ledger closed with this
-   * @param sentence how it ended
-   */
-  public static void bury(OwnershipLedger ledger, String sentence) {
-    try (ledger) {
-      ledger.record(LedgerState.COMPLETED, ledger.fields().with(ENDED, sentence));
-      Leftovers.remove(
-          ledger.migration(),
-          ledger.fields(),
-          OwnershipLedger.list(ledger.stateDirectory(), LedgerSide.TARGET).entries());
-    } catch (LedgerException e) {
-      LOG.error("migration {}: {}", ledger.migration(), e.getMessage());
-    }
+    Leftovers.bury(ledger, sentence);
   }
 
   private boolean removeImage() {

@@ -2,8 +2,11 @@ package io.pageferry.target.incoming;
 
 import io.pageferry.agent.copies.GuestCopies;
 import io.pageferry.agent.ledger.LedgerEntry;
+import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerFields;
+import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
+import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.process.MigrationProcesses;
 import io.pageferry.guest.control.GuestPlace;
 import io.pageferry.guest.control.QmpSocket;
@@ -20,7 +23,10 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Removes what a killed agent left of a migration that is abandoned, by what its ledger says. */
+/**
+ * Removes what there is on this host of a guest that will not run here any more, by what its ledger
+ * says: what a killed agent left of a migration that is abandoned, and a guest that has ended.
+ */
 public final class Leftovers {
   private static final Logger LOG = LoggerFactory.getLogger(Leftovers.class);
 
@@ -49,14 +55,14 @@ public final class Leftovers {
     LedgerFields.LaunchedProcess launched = fields.launched();
     ProcessHandle known = launched == null ? null : launched.find();
     MigrationProcesses.end(migration, known);
-    String handover = fields.more().get(IncomingGuest.HANDOVER);
+    String handover = fields.more().get(TargetLedger.HANDOVER);
     if (handover != null) {
       removeSocket(Path.of(handover));
     }
-    if (!fields.isSet(IncomingGuest.IMAGE_MADE_HERE)) {
+    if (!fields.isSet(TargetLedger.IMAGE_MADE_HERE)) {
       return true;
     }
-    String qmp = fields.more().get(IncomingGuest.QMP);
+    String qmp = fields.more().get(TargetLedger.QMP);
     if (qmp != null) {
       if (isAnswered(Path.of(qmp))) {
         // Ours have ended, so it is another guest, and it may have this image as its memory.
@@ -74,9 +80,28 @@ public final class Leftovers {
     // A file older than the ledger is not what this migration made.
     boolean clean = true;
     for (String image : fields.images()) {
-      clean &= removeImage(Path.of(image), begun, fields.more().get(IncomingGuest.RETURNED));
+      clean &= removeImage(Path.of(image), begun, fields.more().get(TargetLedger.RETURNED));
     }
     return clean;
+  }
+
+  /**
+   * A guest has ended before all of its pages were here, and what is left of it is of no use:
+   * written down, then removed.
+   *
+   * @param ledger closed with this
+   * @param sentence how it ended
+   */
+  public static void bury(OwnershipLedger ledger, String sentence) {
+    try (ledger) {
+      ledger.record(LedgerState.COMPLETED, ledger.fields().with(TargetLedger.ENDED, sentence));
+      remove(
+          ledger.migration(),
+          ledger.fields(),
+          OwnershipLedger.list(ledger.stateDirectory(), LedgerSide.TARGET).entries());
+    } catch (LedgerException e) {
+      LOG.error("migration {}: {}", ledger.migration(), e.getMessage());
+    }
   }
 
   /** Whether the commands of a guest's description know of one now. */
@@ -96,7 +121,7 @@ public final class Leftovers {
 
   /** Removes what only an agent needs that takes a guest up whose pages are missing. */
   public static void removeMissingPages(LedgerFields fields) {
-    String missing = fields.more().get(IncomingGuest.MISSING_PAGES);
+    String missing = fields.more().get(TargetLedger.MISSING_PAGES);
     if (missing != null) {
       removeFile(Path.of(missing));
       removeFile(KeptHandover.beside(Path.of(missing)).file());
@@ -121,12 +146,12 @@ public final class Leftovers {
 
   /** Whether both have memory in no file and hand it over at the same socket. */
   private static boolean sameHandover(LedgerFields other, LedgerFields fields) {
-    String socket = fields.more().get(IncomingGuest.HANDOVER);
-    return socket != null && socket.equals(other.more().get(IncomingGuest.HANDOVER));
+    String socket = fields.more().get(TargetLedger.HANDOVER);
+    return socket != null && socket.equals(other.more().get(TargetLedger.HANDOVER));
   }
 
   private static Instant begun(LedgerFields fields) {
-    return Instant.parse(fields.more().getOrDefault(IncomingGuest.BEGUN, Instant.EPOCH.toString()));
+    return Instant.parse(fields.more().getOrDefault(TargetLedger.BEGUN, Instant.EPOCH.toString()));
   }
 
   private static boolean removeImage(Path image, Instant begun, @Nullable String returned) {

@@ -18,6 +18,7 @@ import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.page.Digest;
 import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.TargetLedger;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.UUID;
@@ -257,7 +258,7 @@ final class Fetching {
     }
     try {
       letRun(guest.reach(guest.description().control().timeout()));
-      guest.ledger().update(guest.ledger().fields().with(IncomingGuest.STARTED, "true"));
+      guest.ledger().update(guest.ledger().fields().with(TargetLedger.STARTED, "true"));
       started = true;
       story.info("guest '{}' runs here", name);
     } catch (GuestControlException | LedgerException e) {
@@ -296,7 +297,7 @@ final class Fetching {
     progress.missing(0);
     progress.phase("all pages here");
     try {
-      guest.ledger().update(guest.ledger().fields().with(IncomingGuest.FETCHED, "true"));
+      guest.ledger().update(guest.ledger().fields().with(TargetLedger.FETCHED, "true"));
       // Not before: an agent that finds the guest unfinished cannot take it up without the list.
       guest.removeMissingPages();
     } catch (LedgerException e) {
@@ -518,7 +519,7 @@ final class Fetching {
     try {
       guest
           .ledger()
-          .update(guest.ledger().fields().with(IncomingGuest.ROUND, Integer.toString(round)));
+          .update(guest.ledger().fields().with(TargetLedger.ROUND, Integer.toString(round)));
     } catch (LedgerException e) {
       LOG.warn("migration {}: {}", migration, e.getMessage());
     }

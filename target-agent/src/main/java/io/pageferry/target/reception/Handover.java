@@ -20,6 +20,7 @@ import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.incoming.GuestLaunch;
 import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.TargetLedger;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Optional;
@@ -151,9 +152,9 @@ final class Handover {
         guest
             .ledger()
             .fields()
-            .with(IncomingGuest.POSTCOPY, "true")
-            .with(IncomingGuest.ROUND, Integer.toString(round.round()))
-            .with(IncomingGuest.CHANNELS, Integer.toString(dataChannels)),
+            .with(TargetLedger.POSTCOPY, "true")
+            .with(TargetLedger.ROUND, Integer.toString(round.round()))
+            .with(TargetLedger.CHANNELS, Integer.toString(dataChannels)),
         new Digest(0, 0));
     story.info(
         "guest '{}': {} pages are to come after it, {} KiB of device state loaded in {} ms;"
@@ -453,7 +454,7 @@ final class Handover {
   /** So that a sweep after a crash does not start a guest that somebody has paused since. */
   private void noteStarted() {
     try {
-      guest.ledger().update(guest.ledger().fields().with(IncomingGuest.STARTED, "true"));
+      guest.ledger().update(guest.ledger().fields().with(TargetLedger.STARTED, "true"));
     } catch (LedgerException e) {
       LOG.warn("migration {}: {}", offer.migration(), e.getMessage());
     }

@@ -8,6 +8,8 @@ import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.protocol.page.PageBatch;
 import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.Leftovers;
+import io.pageferry.target.incoming.TargetLedger;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
@@ -121,8 +123,8 @@ public final class Retake extends Arrival {
             rest,
             require(place),
             false,
-            Integer.parseInt(fields.getOrDefault(IncomingGuest.CHANNELS, "1")),
-            Integer.parseInt(fields.getOrDefault(IncomingGuest.ROUND, "1")),
+            Integer.parseInt(fields.getOrDefault(TargetLedger.CHANNELS, "1")),
+            Integer.parseInt(fields.getOrDefault(TargetLedger.ROUND, "1")),
             inbox,
             landed,
             limits,
@@ -130,7 +132,7 @@ public final class Retake extends Arrival {
             meters,
             story);
     Fetching.Outcome outcome =
-        fetching.run(null, ledger.fields().isSet(IncomingGuest.STARTED), this::open);
+        fetching.run(null, ledger.fields().isSet(TargetLedger.STARTED), this::open);
     unserved = outcome == Fetching.Outcome.UNSERVED;
     return outcome == Fetching.Outcome.GUEST_ENDED ? buried(fetching.lastWords()) : outcome.word();
   }
@@ -192,7 +194,7 @@ public final class Retake extends Arrival {
       missing.close();
     }
     story.warn("guest '{}' ended before all of its pages were here: {}", guestName(), sentence);
-    IncomingGuest.bury(ledger, sentence);
+    Leftovers.bury(ledger, sentence);
     return Fetching.Outcome.GUEST_ENDED.word();
   }
 

@@ -10,7 +10,7 @@ import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.OwnershipState;
 import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.Receptions;
-import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.TargetLedger;
 import io.pageferry.target.reception.Arrival;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -102,7 +102,7 @@ public final class OwnershipDesk {
     try (OwnershipLedger ledger =
         OwnershipLedger.open(stateDirectory, LedgerSide.TARGET, migration)) {
       if (ledger.current() == LedgerState.TAKEN_OVER
-          && ledger.fields().isSet(IncomingGuest.STARTED)
+          && ledger.fields().isSet(TargetLedger.STARTED)
           && !Unfinished.is(ledger.current(), ledger.fields())) {
         ledger.record(LedgerState.COMPLETED);
       }
@@ -157,7 +157,7 @@ public final class OwnershipDesk {
           AbortReason.PROTOCOL_VIOLATION, "the target has never heard of this migration", e);
     }
     authorise(entry.fields().peer(), peer);
-    String ended = entry.fields().more().get(IncomingGuest.ENDED);
+    String ended = entry.fields().more().get(TargetLedger.ENDED);
     if (ended != null) {
       throw new MigrationAborted(AbortReason.GUEST_ENDED, ended);
     }
@@ -196,7 +196,7 @@ public final class OwnershipDesk {
    * any more, which ends its copy then; and before a guest was started it may yet be given back.
    */
   private static OwnershipState takenOver(LedgerEntry entry, Optional<Arrival> arrival) {
-    boolean started = entry.fields().isSet(IncomingGuest.STARTED);
+    boolean started = entry.fields().isSet(TargetLedger.STARTED);
     if (lacksPages(entry, arrival)) {
       return started || resumable(arrival) ? OwnershipState.FETCHING : OwnershipState.TAKEN_OVER;
     }
@@ -211,9 +211,9 @@ public final class OwnershipDesk {
       // A guest that ended too early has fetched nothing more: RESUME is answered with how it
       // ended. Whether one that nobody saw start has run there, nobody can say.
       case COMPLETED ->
-          !entry.fields().more().containsKey(IncomingGuest.ENDED)
+          !entry.fields().more().containsKey(TargetLedger.ENDED)
               ? OwnershipState.RUNNING
-              : entry.fields().isSet(IncomingGuest.STARTED)
+              : entry.fields().isSet(TargetLedger.STARTED)
                   ? OwnershipState.FETCHING
                   : OwnershipState.TAKEN_OVER;
       case ABANDONED -> OwnershipState.ABANDONED;

@@ -16,8 +16,8 @@ import io.pageferry.guest.control.PrivateFolder;
 import io.pageferry.guest.control.QmpControl;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
-import io.pageferry.target.incoming.IncomingGuest;
 import io.pageferry.target.incoming.Leftovers;
+import io.pageferry.target.incoming.TargetLedger;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -65,7 +65,7 @@ public final class Sweep {
       if (entry.held()) {
         continue;
       }
-      if (entry.fields().isSet(IncomingGuest.FETCHED)) {
+      if (entry.fields().isSet(TargetLedger.FETCHED)) {
         // Its agent may have ended before it removed what it needed no more.
         Leftovers.removeMissingPages(entry.fields());
       }
@@ -79,9 +79,9 @@ public final class Sweep {
   private static boolean needsWork(LedgerState state, LedgerFields fields) {
     return switch (state) {
       case RECEIVING, PREPARED -> true;
-      case ABANDONED -> !isSet(fields, IncomingGuest.CLEANED);
+      case ABANDONED -> !isSet(fields, TargetLedger.CLEANED);
       // A guest whose pages are missing is neither to be started nor to be ended here.
-      case TAKEN_OVER -> !isSet(fields, IncomingGuest.STARTED) && !Unfinished.is(state, fields);
+      case TAKEN_OVER -> !isSet(fields, TargetLedger.STARTED) && !Unfinished.is(state, fields);
       case COMPLETED, PLANNED, STREAMING, PAUSED, HANDED_OVER, SERVING, RECLAIMED, FAILED -> false;
     };
   }
@@ -122,7 +122,7 @@ public final class Sweep {
       return new Finding(
           what + ", but its image could not be removed: see above, then sweep again", false);
     }
-    ledger.update(ledger.fields().with(IncomingGuest.CLEANED, "true"));
+    ledger.update(ledger.fields().with(TargetLedger.CLEANED, "true"));
     return new Finding(what + ", and nothing of it is left here", true);
   }
 
@@ -134,7 +134,7 @@ public final class Sweep {
     LedgerFields fields = ledger.fields();
     String guest = "guest '" + fields.guest() + "' of migration " + ledger.migration();
     if (hasRunSince(ledger)) {
-      ledger.update(fields.with(IncomingGuest.STARTED, "true"));
+      ledger.update(fields.with(TargetLedger.STARTED, "true"));
       return new Finding(guest + " has run here since and is left alone", true);
     }
     try (GuestControl control = reach(fields)) {
@@ -148,13 +148,13 @@ public final class Sweep {
       }
       if (status.hasMovedOn()) {
         // It ran here and has moved on since; started again it would run in two places.
-        ledger.update(fields.with(IncomingGuest.STARTED, "true"));
+        ledger.update(fields.with(TargetLedger.STARTED, "true"));
         return new Finding(guest + " has been migrated away since and is left alone", true);
       }
       if (!status.running()) {
         control.resume();
       }
-      ledger.update(fields.with(IncomingGuest.STARTED, "true"));
+      ledger.update(fields.with(TargetLedger.STARTED, "true"));
       control.announce();
       return new Finding(
           guest
@@ -178,7 +178,7 @@ public final class Sweep {
    * places.
    */
   private static boolean hasRunSince(OwnershipLedger ledger) throws LedgerException {
-    if (ledger.fields().more().containsKey(IncomingGuest.QMP)) {
+    if (ledger.fields().more().containsKey(TargetLedger.QMP)) {
       return false;
     }
     LedgerEntry own =
@@ -189,7 +189,7 @@ public final class Sweep {
 
   /** By the socket that was written down, or by the commands of its description. */
   private static GuestControl reach(LedgerFields fields) throws GuestControlException {
-    String qmp = fields.more().get(IncomingGuest.QMP);
+    String qmp = fields.more().get(TargetLedger.QMP);
     if (qmp != null) {
       return QmpControl.connect(Path.of(qmp), CONTROL);
     }

@@ -6,7 +6,7 @@ import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
-import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.TargetLedger;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,8 +28,8 @@ public final class Unfinished {
   /** Whether a ledger tells of such a guest. */
   public static boolean is(LedgerState state, LedgerFields fields) {
     return state == LedgerState.TAKEN_OVER
-        && fields.isSet(IncomingGuest.POSTCOPY)
-        && !fields.isSet(IncomingGuest.FETCHED);
+        && fields.isSet(TargetLedger.POSTCOPY)
+        && !fields.isSet(TargetLedger.FETCHED);
   }
 
   /**

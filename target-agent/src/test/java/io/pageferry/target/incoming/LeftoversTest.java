@@ -36,9 +36,9 @@ class LeftoversTest {
   private LedgerFields fields(Instant at) {
     return LedgerFields.of("alpha", "sender")
         .withImages(List.of(image.toString()))
-        .with(IncomingGuest.QMP, qmp.toString())
-        .with(IncomingGuest.BEGUN, at.toString())
-        .with(IncomingGuest.IMAGE_MADE_HERE, "true");
+        .with(TargetLedger.QMP, qmp.toString())
+        .with(TargetLedger.BEGUN, at.toString())
+        .with(TargetLedger.IMAGE_MADE_HERE, "true");
   }
 
   private boolean remove() throws Exception {
@@ -66,7 +66,7 @@ class LeftoversTest {
       later.record(LedgerState.ABANDONED);
       assertThat(remove()).isTrue();
       assertThat(image).exists();
-      later.update(later.fields().with(IncomingGuest.CLEANED, "true"));
+      later.update(later.fields().with(TargetLedger.CLEANED, "true"));
       assertThat(remove()).isTrue();
       assertThat(image).doesNotExist();
     }
