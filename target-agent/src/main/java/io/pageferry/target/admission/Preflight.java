@@ -98,7 +98,7 @@ public final class Preflight {
       if (!admitted) {
         guest.renounce();
         try {
-          guest.keepEarlier();
+          guest.memory().keepEarlier();
         } finally {
           guest.remove();
         }

@@ -2,14 +2,11 @@ package io.pageferry.target.incoming;
 
 import io.pageferry.agent.copies.CopyLimits;
 import io.pageferry.agent.copies.GuestCopies;
-import io.pageferry.agent.copies.GuestCopy;
 import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.process.MigrationProcesses;
-import io.pageferry.guest.attach.AttachException;
-import io.pageferry.guest.attach.GuestProcess;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestPlace;
@@ -20,24 +17,17 @@ import io.pageferry.guest.control.QemuMachine;
 import io.pageferry.guest.description.ControlDescription;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
-import io.pageferry.guest.description.MemoryDescription;
 import io.pageferry.guest.fault.FaultService;
 import io.pageferry.guest.handover.GuestHandover;
-import io.pageferry.guest.handover.GuestRegion;
 import io.pageferry.guest.handover.HandoverListener;
-import io.pageferry.guest.image.GuestImage;
-import io.pageferry.guest.image.ImageException;
 import io.pageferry.guest.image.ImageRegion;
-import io.pageferry.guest.linux.AvailableMemory;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Offer;
 import io.pageferry.target.MigrationAborted;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -62,18 +52,7 @@ public final class IncomingGuest {
   private final GuestDescription description;
   private final GuestPlace place;
   private final OwnershipLedger ledger;
-  private final GuestCopies copies;
-  private @Nullable GuestImage image;
-
-  /** What the image holds from an earlier time. */
-  private @Nullable PopulatedPages earlier;
-
-  /** Whether all of the image's memory is booked; where it is not, pages have to stay missing. */
-  private boolean held;
-
-  /** Takes the memory of a new image while the guest's process comes up. */
-  private @Nullable ReservedMemory memory;
-
+  private final IncomingMemory memory;
   private @Nullable GuestLaunch launch;
   private @Nullable GuestControl control;
   private @Nullable GuestHandover faults;
@@ -87,10 +66,10 @@ public final class IncomingGuest {
   private IncomingGuest(
       UUID migration, GuestDescription description, OwnershipLedger ledger, GuestCopies copies) {
     this.migration = migration;
-    this.copies = copies;
     this.description = description;
     this.place = GuestPlace.of(description, MigrationProcesses.markOfTarget(migration));
     this.ledger = ledger;
+    this.memory = new IncomingMemory(description, ledger, copies);
   }
 
   /**
@@ -143,14 +122,10 @@ public final class IncomingGuest {
     boolean taken = false;
     try {
       guest.requireLaunchedAlive(fields);
-      if (!guest.description.anonymousMemory()) {
-        guest.image = GuestImage.openExisting(guest.description);
-      }
+      guest.memory.reopen();
       guest.control = guest.answering();
       taken = true;
       return guest;
-    } catch (ImageException e) {
-      throw ImageRefusal.of(e);
     } finally {
       if (!taken) {
         guest.letGo();
@@ -205,7 +180,7 @@ public final class IncomingGuest {
     try {
       return description.anonymousMemory()
           ? KeptHandover.beside(missingPages()).processEnded()
-          : GuestProcess.isNobodysMemory(image().orElseThrow());
+          : memory.isNobodys();
     } catch (IOException e) {
       LOG.debug("whether guest '{}' has ended cannot be told", name(), e);
       return false;
@@ -225,193 +200,16 @@ public final class IncomingGuest {
   }
 
   /**
-   * Makes the image; where the guest is not ours to launch, its own image is taken and emptied.
-   * Memory that is in no file is the guest's to make: it is only seen to that there is as much.
+   * Makes the image, or takes the one that is there and empties it, or sees to it that there is
+   * memory for a guest that has it in no file.
    *
-   * @param ahead whether the memory for all of it is held from now on. For a guest of which nothing
-   *     comes before it runs it cannot be: a page that is held counts as there. Then it is only
-   *     seen to that there is as much
+   * @param ahead whether the memory for all of it is held from now on; cannot be where nothing
+   *     comes before the guest runs
    * @param recall whether a copy of the guest may be made use of
    */
   public void reserve(List<Long> regionBytes, boolean ahead, boolean recall)
       throws MigrationAborted {
-    if (description.anonymousMemory()) {
-      requireMemory(regionBytes.stream().mapToLong(Long::longValue).sum());
-      return;
-    }
-    try {
-      if (!description.launch().isEmpty()) {
-        held = ahead;
-        image = recall ? returned(regionBytes) : null;
-        if (image == null) {
-          image = made(regionBytes);
-          if (held && granuleBytes() > ImageRegion.PAGE_BYTES) {
-            // The guest's process reserves huge pages as well, as soon as it maps them.
-            reserve(image);
-          }
-        }
-        return;
-      }
-      GuestImage opened = GuestImage.openExisting(description);
-      image = opened;
-      for (ImageRegion region : opened.regions()) {
-        if (region.bytes() != regionBytes.get(region.index())) {
-          throw new MigrationAborted(
-              AbortReason.LAYOUT_MISMATCH,
-              "region "
-                  + region.name()
-                  + " has "
-                  + region.bytes()
-                  + " bytes on the target, "
-                  + regionBytes.get(region.index())
-                  + " on the source");
-        }
-        opened.clear(region.index(), 0, region.pages());
-      }
-    } catch (ImageException e) {
-      throw ImageRefusal.of(e);
-    } catch (IOException e) {
-      throw new MigrationAborted(
-          AbortReason.IO_ERROR, "the target cannot prepare its image: " + e.getMessage(), e);
-    }
-  }
-
-  /** A copy never keeps a guest out: it gives its room. */
-  private GuestImage made(List<Long> regionBytes) throws IOException {
-    while (true) {
-      try {
-        return GuestImage.create(description, regionBytes);
-      } catch (ImageException e) {
-        if (!lacksRoom(e) || !copies.removeOldest()) {
-          throw e;
-        }
-      }
-    }
-  }
-
-  private static boolean lacksRoom(ImageException e) {
-    return e.problem() == ImageException.Problem.NO_MEMORY
-        || e.problem() == ImageException.Problem.FILE_SYSTEM_FULL;
-  }
-
-  /**
-   * The image that this guest left here, or that an attempt to come left, with what it holds; null
-   * if there is none that can be used.
-   */
-  private @Nullable GuestImage returned(List<Long> regionBytes) {
-    GuestImage opened = null;
-    try {
-      Optional<GuestCopy> copy =
-          copies.find(description.name(), ledger.fields().peer(), places(regionBytes));
-      if (copy.isEmpty()) {
-        return null;
-      }
-      // Before the files have the image's names: they are older than this ledger.
-      ledger.update(ledger.fields().with(TargetLedger.RETURNED, GuestCopies.identity(copy.get())));
-      if (!copies.giveBack(copy.get())) {
-        return null;
-      }
-      opened = GuestImage.openKept(description, regionBytes);
-      if (isSomebodysMemory(opened)) {
-        LOG.warn("the copy of guest {} is still a process's memory", description.name());
-        discard(opened);
-        return null;
-      }
-      // Before all of it is taken, which leaves no holes.
-      PopulatedPages populated = PopulatedPages.of(opened);
-      reserve(opened);
-      earlier = populated;
-      return opened;
-    } catch (IOException e) {
-      LOG.warn("the copy of guest {} cannot be used: {}", description.name(), e.getMessage());
-      discard(opened);
-      return null;
-    }
-  }
-
-  /** A paused guest that did not end when it left would share its memory with this one. */
-  private static boolean isSomebodysMemory(GuestImage opened) throws IOException {
-    try {
-      GuestProcess.of(opened);
-      return true;
-    } catch (AttachException e) {
-      return e.problem() != AttachException.Problem.NOBODY_MAPS;
-    }
-  }
-
-  private void reserve(GuestImage opened) throws IOException {
-    while (true) {
-      try {
-        opened.reserve();
-        return;
-      } catch (ImageException e) {
-        if (!lacksRoom(e) || !copies.removeOldest()) {
-          throw e;
-        }
-      }
-    }
-  }
-
-  private List<GuestCopy.Place> places(List<Long> regionBytes) {
-    List<GuestCopy.Place> places = new ArrayList<>();
-    for (MemoryDescription memory : description.memory()) {
-      places.add(
-          new GuestCopy.Place(
-              memory.name(),
-              memory.path().toAbsolutePath().normalize().toString(),
-              regionBytes.get(places.size())));
-    }
-    return places;
-  }
-
-  /** What had its old names back and is of no use: an image of this migration is to be made. */
-  private void discard(@Nullable GuestImage opened) {
-    try {
-      String identity = ledger.fields().more().getOrDefault(TargetLedger.RETURNED, "");
-      for (MemoryDescription memory : description.memory()) {
-        if (Files.exists(memory.path(), LinkOption.NOFOLLOW_LINKS)
-            && GuestCopies.isOneOf(identity, memory.path())) {
-          Files.delete(memory.path());
-        }
-      }
-    } catch (IOException e) {
-      LOG.warn("migration {}: {}", migration, e.toString());
-    } finally {
-      if (opened != null) {
-        opened.close();
-      }
-    }
-  }
-
-  /** What the image holds from an earlier time; after {@link #reserve}. */
-  public Optional<PopulatedPages> earlier() {
-    return Optional.ofNullable(earlier);
-  }
-
-  /** As {@link #made}: copies give their room first. */
-  private void requireMemory(long bytes) throws MigrationAborted {
-    long available = AvailableMemory.bytes();
-    while (bytes > available && oldestCopyGaveWay()) {
-      available = AvailableMemory.bytes();
-    }
-    if (bytes > available) {
-      throw new MigrationAborted(
-          AbortReason.NO_MEMORY,
-          "on the target, the guest needs "
-              + (bytes >> 20)
-              + " MiB and this host has "
-              + (available >> 20)
-              + " MiB left");
-    }
-  }
-
-  private boolean oldestCopyGaveWay() {
-    try {
-      return copies.removeOldest();
-    } catch (IOException e) {
-      LOG.warn("no copy could be removed to make room: {}", e.toString());
-      return false;
-    }
+    memory.reserve(regionBytes, ahead, recall);
   }
 
   /**
@@ -433,13 +231,10 @@ public final class IncomingGuest {
             e);
       }
     }
-    GuestImage made = image;
-    ReservedMemory taking =
-        held && earlier == null && made != null ? new ReservedMemory(made, this::reserve) : null;
-    memory = taking;
+    memory.beginTaking();
     long deadline = System.nanoTime() + limit.toNanos();
     while (!reached(deadline)) {
-      if (taking != null && taking.hasFailed()) {
+      if (memory.cannotBeTaken()) {
         awaitReserved();
       }
       requireAlive();
@@ -453,17 +248,10 @@ public final class IncomingGuest {
    * @throws MigrationAborted if there is not as much
    */
   public void awaitReserved() throws MigrationAborted {
-    if (memory != null) {
-      try {
-        memory.await();
-      } catch (ImageException e) {
-        throw ImageRefusal.of(e);
-      } catch (IOException e) {
-        throw new MigrationAborted(
-            AbortReason.IO_ERROR, "the target cannot prepare its image: " + e.getMessage(), e);
-      } catch (InterruptedException e) {
-        throw stopped(e);
-      }
+    try {
+      memory.awaitTaken();
+    } catch (InterruptedException e) {
+      throw stopped(e);
     }
   }
 
@@ -477,7 +265,7 @@ public final class IncomingGuest {
     if (description.anonymousMemory()) {
       return;
     }
-    List<ImageRegion> images = image().orElseThrow().regions();
+    List<ImageRegion> images = memory.image().orElseThrow().regions();
     try {
       Optional<QemuMachine> machine = control().machine();
       Optional<String> objection =
@@ -513,11 +301,12 @@ public final class IncomingGuest {
     if (description.anonymousMemory()) {
       awaited = FaultHandover.listen(description.handover().orElseThrow());
     } else {
-      GuestHandover given = FaultHandover.request(description, control(), image().orElseThrow());
+      GuestHandover given =
+          FaultHandover.request(description, control(), memory.image().orElseThrow());
       boolean ours = false;
       try {
         // Here and not when it is served: the guest stands still then.
-        FaultService.requireMapped(given, image().orElseThrow());
+        FaultService.requireMapped(given, memory.image().orElseThrow());
         faults = given;
         ours = true;
       } finally {
@@ -538,7 +327,7 @@ public final class IncomingGuest {
     faults =
         description.anonymousMemory()
             ? KeptHandover.beside(missingPages()).retake()
-            : FaultHandover.requestAgain(description, control, image().orElseThrow());
+            : FaultHandover.requestAgain(description, control, memory.image().orElseThrow());
   }
 
   /** Whether {@link #takeFaults} came about, and nobody has taken or lifted them since. */
@@ -674,36 +463,8 @@ public final class IncomingGuest {
     return ledger;
   }
 
-  /** The reserved image; after {@link #reserve}. Empty for memory that is in no file. */
-  public Optional<GuestImage> image() {
-    if (image == null && !description.anonymousMemory()) {
-      throw new IllegalStateException("nothing is reserved yet");
-    }
-    return Optional.ofNullable(image);
-  }
-
-  /** The guest's memory, be it in files or not; after {@link #reserve}. */
-  public List<GuestRegion> regions() {
-    if (description.anonymousMemory()) {
-      return description.memory().stream()
-          .map(memory -> new GuestRegion(memory.name(), memory.bytes().orElseThrow()))
-          .toList();
-    }
-    return image().orElseThrow().regions().stream()
-        .map(region -> new GuestRegion(region.name(), region.bytes()))
-        .toList();
-  }
-
-  /**
-   * The largest of the pages in which the guest has its memory, as far as that is known before it
-   * hands it over; after {@link #reserve}.
-   */
-  public int granuleBytes() {
-    return image().stream()
-        .flatMap(known -> known.regions().stream())
-        .mapToInt(ImageRegion::pageSize)
-        .max()
-        .orElse(ImageRegion.PAGE_BYTES);
+  public IncomingMemory memory() {
+    return memory;
   }
 
   /** The line to the guest; after {@link #launch}. */
@@ -765,51 +526,6 @@ public final class IncomingGuest {
   }
 
   /**
-   * Keeps what has come of this guest as a copy, for the next attempt, if copies are kept here. To
-   * be called before {@link #remove}, when nothing lands any more.
-   *
-   * @param worth which pages have come; those of an earlier time stay as well
-   * @return whether there is a copy now
-   */
-  public boolean keepCopy(PopulatedPages worth) {
-    GuestImage made = image;
-    if (made == null || !mayKeepCopy()) {
-      return false;
-    }
-    try {
-      if (earlier != null) {
-        worth.add(earlier);
-      }
-      worth.clearOthers(made);
-      return copies.keep(migration, description.name(), ledger.fields().peer(), made).isPresent();
-    } catch (IOException | RuntimeException e) {
-      LOG.warn("what came of guest {} cannot be kept: {}", description.name(), e.toString());
-      return false;
-    }
-  }
-
-  /** Whether {@link #keepCopy} could keep anything: finding out what has come takes a while. */
-  public boolean mayKeepCopy() {
-    return image != null && !description.launch().isEmpty() && copies.any();
-  }
-
-  /** As {@link #keepCopy}, when nothing has come yet. */
-  public void keepEarlier() {
-    if (earlier != null) {
-      keepCopy(PopulatedPages.none(description.memory().size()));
-    }
-  }
-
-  /** The guest is here: what was left of an earlier time is of no use any more. */
-  public void forgetCopies() {
-    try {
-      copies.forget(ledger.fields().images());
-    } catch (IOException e) {
-      LOG.warn("migration {}: {}", migration, e.toString());
-    }
-  }
-
-  /**
    * Ends the launched process and removes the image, unless that is a copy now. What cannot be
    * removed is logged, and the ledger tells the sweep.
    */
@@ -830,7 +546,7 @@ public final class IncomingGuest {
       case ControlDescription.Commands _ -> MigrationProcesses.end(migration, null);
     }
     removeMissingPages();
-    if (removeImage() && ledger.current() == LedgerState.ABANDONED) {
+    if (memory.remove() && ledger.current() == LedgerState.ABANDONED) {
       try {
         ledger.update(ledger.fields().with(TargetLedger.CLEANED, "true"));
       } catch (LedgerException e) {
@@ -856,29 +572,6 @@ public final class IncomingGuest {
     Leftovers.bury(ledger, sentence);
   }
 
-  private boolean removeImage() {
-    if (memory != null) {
-      memory.close();
-    }
-    if (image == null) {
-      return true;
-    }
-    try {
-      if (description.launch().isEmpty()) {
-        for (ImageRegion region : image.regions()) {
-          image.clear(region.index(), 0, region.pages());
-        }
-      } else {
-        image.deleteFiles();
-      }
-      image.close();
-      return true;
-    } catch (IOException e) {
-      LOG.error("migration {}: the image cannot be removed: {}", migration, e.getMessage());
-      return false;
-    }
-  }
-
   /** The guest stays here; its files, its socket and its process are nobody's to remove. */
   public void keep() {
     letGo();
@@ -902,8 +595,6 @@ public final class IncomingGuest {
     closeLifted();
     expectNoHandover();
     hangUp();
-    if (image != null) {
-      image.close();
-    }
+    memory.close();
   }
 }

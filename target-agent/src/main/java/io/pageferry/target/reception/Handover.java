@@ -258,7 +258,8 @@ final class Handover {
     Digest ours = running;
     if (theirs.full()) {
       try {
-        ours = FullDigest.of(guest.image().orElseThrow(), layout, ByteBufAllocator.DEFAULT);
+        ours =
+            FullDigest.of(guest.memory().image().orElseThrow(), layout, ByteBufAllocator.DEFAULT);
       } catch (IOException e) {
         throw new MigrationAborted(
             AbortReason.IO_ERROR, "the target cannot reread its image: " + e.getMessage(), e);

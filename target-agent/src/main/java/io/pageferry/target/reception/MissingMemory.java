@@ -63,7 +63,7 @@ final class MissingMemory implements AutoCloseable {
               AbortReason.PROTOCOL_VIOLATION, "pages are missing that the image does not have");
         }
         written.add(region, span.firstPage(), span.count());
-        GuestImage image = guest.image().orElse(null);
+        GuestImage image = guest.memory().image().orElse(null);
         if (image != null) {
           requireWholeGranules(image, region, span);
           image.clear(region, span.firstPage(), span.count());
@@ -160,7 +160,7 @@ final class MissingMemory implements AutoCloseable {
    */
   private void start(MissingPages written, boolean again) throws IOException {
     GuestHandover given = guest.giveFaults();
-    GuestImage image = guest.image().orElse(null);
+    GuestImage image = guest.memory().image().orElse(null);
     FaultService started = null;
     try {
       if (again) {
@@ -168,12 +168,12 @@ final class MissingMemory implements AutoCloseable {
           FaultService.requireMapped(given, image);
           written.removePresent(image);
         } else {
-          written.removePresent(given, guest.regions());
+          written.removePresent(given, guest.memory().regions());
         }
       } else if (image == null) {
         requireWholeGranules(written, given);
       }
-      started = FaultService.start(given, guest.regions(), written, faultLine);
+      started = FaultService.start(given, guest.memory().regions(), written, faultLine);
     } finally {
       if (started == null) {
         if (!again) {

@@ -22,6 +22,7 @@ import io.pageferry.target.admission.Preflight;
 import io.pageferry.target.content.GuestContents;
 import io.pageferry.target.content.SharedContents;
 import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.IncomingMemory;
 import io.pageferry.target.incoming.PopulatedPages;
 import java.io.IOException;
 import java.time.Duration;
@@ -140,16 +141,17 @@ public final class Reception extends Arrival {
                         inbox.put(
                             new ReceptionEvent.GuestEnded(
                                 "the guest launched on the target ended" + launch.lastWords()))));
+    IncomingMemory memory = admitted.memory();
     ImageLayout layout = layout(offer);
-    EarlierPages earlier = admitted.earlier().isPresent() ? new EarlierPages(layout) : null;
+    EarlierPages earlier = memory.earlier().isPresent() ? new EarlierPages(layout) : null;
     GuestContents found = contents(admitted, source);
     contents = found;
-    LandingPlace landing = new LandingPlace(layout, admitted.image().orElse(null), earlier, found);
+    LandingPlace landing = new LandingPlace(layout, memory.image().orElse(null), earlier, found);
     place = landing;
     recollection =
         new Recollection(
-            admitted.image().orElse(null),
-            admitted.earlier().orElse(null),
+            memory.image().orElse(null),
+            memory.earlier().orElse(null),
             earlier,
             link.conversation(),
             link.control());
@@ -162,7 +164,7 @@ public final class Reception extends Arrival {
         offer.guest(),
         offer.mode() == MigrationMode.POSTCOPY
             ? "there"
-            : admitted
+            : memory
                 .earlier()
                 .map(
                     pages ->
@@ -186,15 +188,12 @@ public final class Reception extends Arrival {
         faultToken == null
             ? new Accepted(channels.tokens(), cost)
             : new Accepted(
-                channels.tokens(),
-                cost,
-                faultToken,
-                Objects.requireNonNull(guest).granuleBytes() / PageBatch.PAGE_BYTES));
+                channels.tokens(), cost, faultToken, memory.granuleBytes() / PageBatch.PAGE_BYTES));
   }
 
   /** Where its pages may be found; null where nobody asks, or it cannot be told. */
   private @Nullable GuestContents contents(IncomingGuest admitted, PeerIdentity source) {
-    GuestImage image = admitted.image().orElse(null);
+    GuestImage image = admitted.memory().image().orElse(null);
     if (image == null
         || offer.mode() == MigrationMode.POSTCOPY
         || !link.capabilities().has(Capabilities.REFERENCE)) {
@@ -239,7 +238,7 @@ public final class Reception extends Arrival {
     last.prepare(intake.digest(), landing.digest(), intake.deviceState(), landing.layout());
     last.awaitCommit();
     takeOver(last);
-    Objects.requireNonNull(guest).forgetCopies();
+    Objects.requireNonNull(guest).memory().forgetCopies();
     last.awaitGoodbye(landed);
     return "completed";
   }
@@ -262,7 +261,7 @@ public final class Reception extends Arrival {
     boolean linked = !last.pagesCutOff();
     try {
       takeOver(last);
-      held.forgetCopies();
+      held.memory().forgetCopies();
       started = true;
     } catch (MigrationAborted e) {
       if (held.ledger().current() != LedgerState.TAKEN_OVER) {
@@ -361,7 +360,7 @@ public final class Reception extends Arrival {
     }
     boolean kept = false;
     try {
-      kept = keepCopy(why, held);
+      kept = keepCopy(why, held.memory());
     } catch (RuntimeException e) {
       LOG.warn("what came of guest '{}' cannot be kept", offer.guest(), e);
     } finally {
@@ -375,10 +374,10 @@ public final class Reception extends Arrival {
   }
 
   /** What has come may come again, unless it is the reason for the failure. */
-  private boolean keepCopy(MigrationAborted why, IncomingGuest held) {
+  private boolean keepCopy(MigrationAborted why, IncomingMemory memory) {
     LandingPlace landing = place;
     if (landing == null
-        || !held.mayKeepCopy()
+        || !memory.mayKeepCopy()
         || switchedOver
         || offer.mode() == MigrationMode.POSTCOPY
         || why.reason() == AbortReason.DIGEST_MISMATCH
@@ -387,7 +386,7 @@ public final class Reception extends Arrival {
       return false;
     }
     PopulatedPages content = landing.content();
-    return (content.count() > 0 || held.earlier().isPresent()) && held.keepCopy(content);
+    return (content.count() > 0 || memory.earlier().isPresent()) && memory.keepCopy(content);
   }
 
   private void tell(MigrationAborted why, boolean tellSource) {

@@ -8,6 +8,7 @@ import io.pageferry.protocol.page.ImageLayout;
 import io.pageferry.protocol.page.PageBatch;
 import io.pageferry.target.MigrationAborted;
 import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.IncomingMemory;
 import io.pageferry.target.incoming.Leftovers;
 import io.pageferry.target.incoming.TargetLedger;
 import java.io.IOException;
@@ -140,15 +141,16 @@ public final class Retake extends Arrival {
   /** Holds everything of the guest afterwards, or nothing. */
   private void reach() throws MigrationAborted, IOException {
     IncomingGuest held = IncomingGuest.retake(ledger);
+    IncomingMemory memory = held.memory();
     LandingPlace landing = null;
     MissingMemory rest = null;
     boolean reached = false;
     try {
-      landing = new LandingPlace(layout(held.regions()), held.image().orElse(null));
+      landing = new LandingPlace(layout(memory.regions()), memory.image().orElse(null));
       rest = new MissingMemory(held, landing.layout(), landing, new FaultLine(inbox, meters));
       rest.reopen();
       reached = true;
-      progress.memory(held.regions().stream().mapToLong(GuestRegion::bytes).sum());
+      progress.memory(memory.regions().stream().mapToLong(GuestRegion::bytes).sum());
       guest = held;
       place = landing;
       missing = rest;
