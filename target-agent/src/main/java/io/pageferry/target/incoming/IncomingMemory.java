@@ -142,7 +142,10 @@ public final class IncomingMemory {
     }
   }
 
-  /** The reserved image; after {@link #reserve}. Empty for memory that is in no file. */
+  /**
+   * The reserved image; after {@link #reserve} or {@link #reopen}. Empty for memory that is in no
+   * file.
+   */
   public Optional<GuestImage> image() {
     if (image == null && !description.anonymousMemory()) {
       throw new IllegalStateException("nothing is reserved yet");

@@ -1,4 +1,7 @@
-/** The guest that is on its way here: its reserved memory, its waiting process, its ledger. */
+/**
+ * The guest that is on its way here: its reserved memory, its waiting process, its page faults, its
+ * ledger.
+ */
 @NullMarked
 package io.pageferry.target.incoming;
 

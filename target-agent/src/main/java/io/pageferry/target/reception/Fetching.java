@@ -131,7 +131,7 @@ final class Fetching {
     this.meters = meters;
     this.story = story;
     this.name = guest.description().name();
-    this.pace = new GuestPace(guest);
+    this.pace = new GuestPace(guest.process());
   }
 
   /** The present connection; null when there is none. For those who join it. */
@@ -159,7 +159,7 @@ final class Fetching {
       // Without a source the guest may be waiting for a page, and its answer with it.
       pace.begin();
     }
-    guest.hangUp();
+    guest.process().hangUp();
     HoldPoint.reached("fetching");
     try {
       while (true) {
@@ -257,7 +257,7 @@ final class Fetching {
       return;
     }
     try {
-      letRun(guest.reach(guest.description().control().timeout()));
+      letRun(guest.process().reach(guest.description().control().timeout()));
       guest.ledger().update(guest.ledger().fields().with(TargetLedger.STARTED, "true"));
       started = true;
       story.info("guest '{}' runs here", name);
@@ -265,7 +265,7 @@ final class Fetching {
       nextStart = System.nanoTime() + START_AGAIN.toNanos();
       story.warn("guest '{}' belongs to this host and does not run yet: {}", name, e.getMessage());
     } finally {
-      guest.hangUp();
+      guest.process().hangUp();
     }
   }
 
@@ -299,7 +299,7 @@ final class Fetching {
     try {
       guest.ledger().update(guest.ledger().fields().with(TargetLedger.FETCHED, "true"));
       // Not before: an agent that finds the guest unfinished cannot take it up without the list.
-      guest.removeMissingPages();
+      guest.faults().removeMissingPages();
     } catch (LedgerException e) {
       LOG.warn("migration {}: {}", migration, e.getMessage());
     } finally {

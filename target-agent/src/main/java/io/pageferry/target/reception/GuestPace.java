@@ -3,7 +3,7 @@ package io.pageferry.target.reception;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestTicks;
-import io.pageferry.target.incoming.IncomingGuest;
+import io.pageferry.target.incoming.IncomingProcess;
 import java.time.Duration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -24,7 +24,7 @@ final class GuestPace {
   /** The same for one that has done nothing meanwhile, of which no rate can be said. */
   private static final Duration AT_MOST = Duration.ofSeconds(2);
 
-  private final IncomingGuest guest;
+  private final IncomingProcess process;
 
   /** What it had done when it was asked last, and when that was; -1 for one that does not say. */
   private long operations = -1;
@@ -37,14 +37,14 @@ final class GuestPace {
   private long duringMilliOps;
   private long afterMilliOps;
 
-  GuestPace(IncomingGuest guest) {
-    this.guest = guest;
+  GuestPace(IncomingProcess process) {
+    this.process = process;
   }
 
   /** It runs, and pages are missing. On the line to the guest that there is. */
   void begin() {
     try {
-      note(operations(guest.control()));
+      note(operations(process.control()));
     } catch (GuestControlException e) {
       LOG.debug("asking the guest for its operations", e);
     }
@@ -106,12 +106,12 @@ final class GuestPace {
   /** -1 if the guest does not answer soon. */
   private long ask() {
     try {
-      return operations(guest.reach(LIMIT));
+      return operations(process.reach(LIMIT));
     } catch (GuestControlException e) {
       LOG.debug("asking the guest for its operations", e);
       return -1;
     } finally {
-      guest.hangUp();
+      process.hangUp();
     }
   }
 

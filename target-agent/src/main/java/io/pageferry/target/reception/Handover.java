@@ -75,7 +75,7 @@ final class Handover {
     this.limits = limits;
     this.progress = progress;
     this.story = story;
-    this.activation = new Activation(guest.control());
+    this.activation = new Activation(guest.process().control());
   }
 
   /**
@@ -83,8 +83,8 @@ final class Handover {
    * for another attempt if this one comes to nothing, and listens only once.
    */
   void expect() throws MigrationAborted {
-    Optional<GuestLaunch> launch = guest.launched();
-    if (launch.isEmpty() || guest.handsOverAtLoad()) {
+    Optional<GuestLaunch> launch = guest.process().launched();
+    if (launch.isEmpty() || guest.faults().comeAtLoad()) {
       return;
     }
     try {
@@ -142,7 +142,7 @@ final class Handover {
       throw new MigrationAborted(
           AbortReason.PROTOCOL_VIOLATION, "the guest was switched before all channels had joined");
     }
-    if (guest.handsOverAtLoad()) {
+    if (guest.faults().comeAtLoad()) {
       loadWhileServing(deviceState, () -> serve(round.missingPages(), missing, channels, asked));
     } else {
       serve(round.missingPages(), missing, channels, asked);
@@ -171,8 +171,8 @@ final class Handover {
       activation.load(deviceState);
     } catch (MigrationAborted refused) {
       String lastWords =
-          guest.launched().filter(launch -> launch.endsWithin(ENDING)).isPresent()
-              ? "; its process ended" + guest.launched().get().lastWords()
+          guest.process().launched().filter(launch -> launch.endsWithin(ENDING)).isPresent()
+              ? "; its process ended" + guest.process().launched().get().lastWords()
               : "";
       throw new MigrationAborted(refused.reason(), refused.sentence() + lastWords, refused);
     }
@@ -208,7 +208,7 @@ final class Handover {
                 () -> {
                   load.run();
                   if (load.state() == Future.State.FAILED) {
-                    guest.expectNoHandover();
+                    guest.faults().expectNone();
                   }
                 });
     try {
@@ -216,7 +216,7 @@ final class Handover {
     } catch (MigrationAborted | RuntimeException e) {
       boolean refused = load.state() == Future.State.FAILED;
       // The guest may wait for a page for ever, and the load with it.
-      guest.hangUp();
+      guest.process().hangUp();
       loading.join();
       if (refused) {
         requireLoaded(load);
@@ -352,20 +352,20 @@ final class Handover {
    */
   long takeOver(Runnable written) throws MigrationAborted, InterruptedException {
     progress.phase("taking over");
-    if (guest.hasEnded()) {
+    if (guest.process().hasEnded()) {
       throw neverRan(null);
     }
     record(LedgerState.TAKEN_OVER, null);
     long writtenAt = System.nanoTime();
     written.run();
     HoldPoint.reached("taken-over");
-    if (guest.hasEnded()) {
+    if (guest.process().hasEnded()) {
       throw givenBack(null);
     }
     try {
       activation.start();
     } catch (GuestControlException e) {
-      if (guest.endsWithin(activation.mayRun() ? ENDING : VANISHING)) {
+      if (guest.process().endsWithin(activation.mayRun() ? ENDING : VANISHING)) {
         throw activation.mayRun() ? mayHaveRun(e) : givenBack(e);
       }
       throw new MigrationAborted(
@@ -417,7 +417,7 @@ final class Handover {
   }
 
   private String lastWords() {
-    return guest.launched().map(GuestLaunch::lastWords).orElse("");
+    return guest.process().launched().map(GuestLaunch::lastWords).orElse("");
   }
 
   /**

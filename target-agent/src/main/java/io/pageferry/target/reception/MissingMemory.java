@@ -76,7 +76,7 @@ final class MissingMemory implements AutoCloseable {
 
   private MissingPages pages() throws IOException {
     if (pages == null) {
-      pages = MissingPages.create(guest.missingPages(), regionPages());
+      pages = MissingPages.create(guest.faults().missingPages(), regionPages());
     }
     return pages;
   }
@@ -119,7 +119,7 @@ final class MissingMemory implements AutoCloseable {
    * kernel to make. Before the guest loads its device state.
    */
   void lift() {
-    guest.liftFaults();
+    guest.faults().lift();
   }
 
   /**
@@ -149,7 +149,7 @@ final class MissingMemory implements AutoCloseable {
    * @throws IOException whose message says why that cannot be done now
    */
   void reopen() throws IOException {
-    MissingPages found = MissingPages.reopen(guest.missingPages(), regionPages());
+    MissingPages found = MissingPages.reopen(guest.faults().missingPages(), regionPages());
     pages = found;
     guest.retakeFaults();
     start(found, true);
@@ -159,7 +159,7 @@ final class MissingMemory implements AutoCloseable {
    * @param again whether another agent has served it before
    */
   private void start(MissingPages written, boolean again) throws IOException {
-    GuestHandover given = guest.giveFaults();
+    GuestHandover given = guest.faults().give();
     GuestImage image = guest.memory().image().orElse(null);
     FaultService started = null;
     try {

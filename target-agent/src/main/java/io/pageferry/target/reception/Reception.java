@@ -133,6 +133,7 @@ public final class Reception extends Arrival {
     IncomingGuest admitted = preflight.admit(offer, source, link.capabilities());
     guest = admitted;
     admitted
+        .process()
         .launched()
         .ifPresent(
             launch ->
@@ -157,7 +158,7 @@ public final class Reception extends Arrival {
             link.control());
     missing = new MissingMemory(admitted, landing.layout(), landing, new FaultLine(inbox, meters));
     PageChannels channels =
-        link.openChannels(offer.dataChannels(), admitted.holdsFaults(), landing, limits, landed);
+        link.openChannels(offer.dataChannels(), admitted.faults().held(), landing, limits, landed);
     open(link);
     story.info(
         "guest '{}': memory {}, guest {}{} in {} ms",
@@ -171,13 +172,17 @@ public final class Reception extends Arrival {
                         "reserved, with %d MiB of an earlier time"
                             .formatted((pages.count() * PageBatch.PAGE_BYTES) >> 20))
                 .orElse("reserved"),
-        admitted.launched().map(l -> "launched as process " + l.handle().pid()).orElse("reached"),
-        admitted.handsOverAtLoad()
+        admitted
+            .process()
+            .launched()
+            .map(l -> "launched as process " + l.handle().pid())
+            .orElse("reached"),
+        admitted.faults().comeAtLoad()
             ? ", its page faults waited for"
-            : admitted.holdsFaults() ? ", its page faults taken over" : "",
+            : admitted.faults().held() ? ", its page faults taken over" : "",
         (System.nanoTime() - began) / 1_000_000);
     handover = new Handover(offer, admitted, line, limits, progress, story);
-    if (admitted.holdsFaults()) {
+    if (admitted.faults().held()) {
       FaultRehearsal.run();
     }
     HoldPoint.reached("reserved");
