@@ -383,6 +383,68 @@ final class ContainerTest {
     }
   }
 
+  private static GenericContainer<?> targetThatWaits(String name, String phase) throws Exception {
+    return target(name, target.getDockerImageName())
+        .withEnv("PAGEFERRY_HOLD", phase + ":240000")
+        .withCreateContainerCmdModifier(create -> create.withIpv4Address(MORTAL_ADDRESS));
+  }
+
+  private static void killAt(String phase, GenericContainer<?> target) throws Exception {
+    await(phase).atMost(LIMIT).until(() -> target.getLogs().contains("holding at " + phase));
+    SystemCommand.run("docker", "kill", target.getContainerId());
+  }
+
+  @Test
+  void theTargetIsKilledWhenItIsPrepared() throws Exception {
+    try (GenericContainer<?> other = targetThatWaits("ready", "prepared")) {
+      other.start();
+      DemoGuestSpec spec = spec();
+      DemoGuest guest = startGuest(spec, "ready");
+      try (RunningProcess agent = migrate(spec, "ready", "/pki")) {
+        killAt("prepared", other);
+        assertThat(agent.awaitExit(LIMIT)).describedAs(agent.state()).isEqualTo(FAILED);
+        assertThat(agent.transcript().text()).contains("runs on here");
+      }
+      assertThat(guest.isRunning()).isTrue();
+      assertWhole(guest);
+      guest.quit();
+    }
+  }
+
+  /** Nobody saw whether its guest ran there: only its user may let the one here run on. */
+  @Test
+  void theTargetIsKilledWhenItHasTakenTheGuestOver() throws Exception {
+    try (GenericContainer<?> other = targetThatWaits("owner", "taken-over")) {
+      other.start();
+      DemoGuestSpec spec = spec();
+      DemoGuest guest = startGuest(spec, "owner");
+      try (RunningProcess agent = migrate(spec, "owner", "/pki", "--recover-for", "1s")) {
+        killAt("taken-over", other);
+        assertThat(agent.awaitExit(LIMIT)).describedAs(agent.state()).isEqualTo(RECOVERABLE);
+        assertThat(agent.transcript().text()).contains("stays paused", "source recover");
+      }
+      assertThat(guest.isRunning()).isFalse();
+      SystemCommand.run("docker", "start", other.getContainerId());
+      recoverHere(RECOVERABLE, "--force");
+      assertThat(guest.isRunning()).isFalse();
+      recoverHere(0, "runs on here", report(spec).path("migration").asText(), "--force");
+      assertThat(guest.isRunning()).isTrue();
+      assertWhole(guest);
+      guest.quit();
+    }
+  }
+
+  private static void recoverHere(int exit, String said, String... options) throws Exception {
+    List<String> command = new ArrayList<>(List.of("docker", "exec", source.getContainerId()));
+    command.addAll(List.of(LAUNCHER, "source", "recover"));
+    command.addAll(List.of(options));
+    try (RunningProcess recovery =
+        RunningProcess.start("source recover", command, Terminal.DETACHED, Map.of())) {
+      assertThat(recovery.awaitExit(LIMIT)).describedAs(recovery.state()).isEqualTo(exit);
+      assertThat(recovery.transcript().text()).contains(said);
+    }
+  }
+
   /** With the container went the guest; what is to be kept and what has become of it is said. */
   @Test
   void theTargetIsKilledInPostCopyAndStartedAgain() throws Exception {
@@ -409,15 +471,7 @@ final class ContainerTest {
         assertThat(agent.transcript().text()).contains("keep the paused copy", "source recover");
       }
       SystemCommand.run("docker", "start", other.getContainerId());
-      try (RunningProcess recovery =
-          RunningProcess.start(
-              "source recover",
-              List.of("docker", "exec", source.getContainerId(), LAUNCHER, "source", "recover"),
-              Terminal.DETACHED,
-              Map.of())) {
-        assertThat(recovery.awaitExit(LIMIT)).describedAs(recovery.state()).isEqualTo(FAILED);
-        assertThat(recovery.transcript().text()).contains("ended there");
-      }
+      recoverHere(FAILED, "ended there");
       assertThat(guest.isRunning()).isFalse();
       assertWhole(guest);
       guest.quit();

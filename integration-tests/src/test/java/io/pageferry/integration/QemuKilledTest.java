@@ -33,6 +33,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * QEMU is killed on either side, at each moment of a migration: where the guest's memory is whole
@@ -164,6 +166,7 @@ final class QemuKilledTest {
         settledOnTarget(spec);
       }
 
+      killedInThePreflight(here);
       killedHalfLoaded(here);
       givenBack(here);
       assertThat(here.verify().faults()).isZero();
@@ -182,6 +185,29 @@ final class QemuKilledTest {
         there.quit();
       }
     }
+  }
+
+  /** Its memory is reserved, and it has been asked what it is; nothing has come yet. */
+  private void killedInThePreflight(QemuGuest here) throws Exception {
+    QemuGuestSpec spec = here.spec();
+    Hold reserved = Hold.at("reserved", hosts);
+    TargetHost other = holding("preflight", reserved);
+    other.expect(spec);
+    Departure departure = migrate(source, other, spec);
+    reserved.awaitReached(other.agent());
+    killOn(other, spec);
+    reserved.release();
+    ended(departure, FAILED, "launched on the target ended", "runs on here");
+    here.console().awaitNextBeat(LIMIT);
+    assertThat(Leftovers.onTarget(other, spec)).isEmpty();
+    other.agent().close();
+  }
+
+  /** One more target, whose agent waits at that moment. */
+  private TargetHost holding(String name, Hold moment) throws Exception {
+    return TargetHost.start(
+            hosts.workplace(), name, "127.0.0.1:0", hosts.tls(), moment.surroundings(), List.of())
+        .awaitReady();
   }
 
   /** It has the beginning of the state, and waits for the rest of it. */
@@ -250,15 +276,7 @@ final class QemuKilledTest {
   private void givenBack(QemuGuest here) throws Exception {
     QemuGuestSpec spec = here.spec();
     Hold takenOver = Hold.at("taken-over", hosts);
-    TargetHost other =
-        TargetHost.start(
-                hosts.workplace(),
-                "given-back",
-                "127.0.0.1:0",
-                hosts.tls(),
-                takenOver.surroundings(),
-                List.of())
-            .awaitReady();
+    TargetHost other = holding("given-back", takenOver);
     other.expect(spec);
     Departure departure = migrate(source, other, spec, "--mode", "postcopy");
     takenOver.awaitReached(other.agent());
@@ -280,6 +298,26 @@ final class QemuKilledTest {
       paused.release();
       ended(departure, FAILED, "guest ended");
       settledOnTarget(guest.spec());
+    }
+  }
+
+  /** All that the target needs is there, or in the file. */
+  @ParameterizedTest
+  @ValueSource(strings = {"precopy", "postcopy"})
+  void theGuestRunsThereWhenItsQemuEndsAfterItsStateIsSaved(String mode) throws Exception {
+    try (QemuGuest guest = booting()) {
+      target.expect(guest.spec());
+      Hold prepared = Hold.at("prepared", hosts);
+      Departure departure = migrateUntil(prepared, guest.spec(), "--mode", mode);
+      guest.process().signal(Signal.KILL);
+      guest.process().awaitExit(LIMIT);
+      prepared.release();
+      assertThat(departure.awaitExit(LIMIT)).describedAs(story(departure)).isZero();
+      assertThat(departure.report().path("verified").asBoolean()).isTrue();
+      try (QemuGuest there = QemuGuest.expectedAt(target, guest.spec())) {
+        assertThat(there.isRunning()).isTrue();
+        there.quit();
+      }
     }
   }
 
