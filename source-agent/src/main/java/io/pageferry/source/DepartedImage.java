@@ -7,6 +7,7 @@ import io.pageferry.agent.copies.GuestCopy;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.attach.AttachException;
 import io.pageferry.guest.attach.GuestProcess;
+import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.image.GuestImage;
 import java.io.IOException;
 import java.time.Duration;
@@ -43,19 +44,30 @@ final class DepartedImage {
   }
 
   /**
-   * Gives the image its second name, if it is what this migration has moved and one process's
-   * memory; just before that is ended.
+   * Ends the paused guest here, and keeps its image if that is what this migration has moved and
+   * one process's memory.
    *
-   * @return to be told how that went
+   * @throws IOException if it does not end: its memory stays its own
    */
-  static DepartedImage leaving(
-      OwnershipLedger ledger, String guest, GuestImage image, CopyLimits limits) {
+  static void quit(
+      GuestControl control,
+      OwnershipLedger ledger,
+      String guest,
+      GuestImage image,
+      CopyLimits limits)
+      throws IOException {
     DepartedImage departed = new DepartedImage(ledger, guest, limits);
     // What is at the image's path when a recovery looks may be another guest's.
     if (limits.any() && image.identity().equals(ledger.fields().more().get(IDENTITY))) {
       departed.link(image);
     }
-    return departed;
+    try {
+      control.quit();
+    } catch (IOException e) {
+      departed.stays();
+      throw e;
+    }
+    departed.ended();
   }
 
   private void link(GuestImage image) {
@@ -66,7 +78,7 @@ final class DepartedImage {
         return;
       }
       process = found.get();
-      String peer = ledger.fields().more().getOrDefault(Migration.PEER_NAME, "");
+      String peer = MigrationFields.peerName(ledger.fields());
       copy = copies.leave(ledger.migration(), guest, peer, image).orElse(null);
     } catch (AttachException e) {
       STORY.info("No copy of guest {} is kept here: {}.", guest, e.getMessage());
@@ -76,7 +88,7 @@ final class DepartedImage {
   }
 
   /** The process was told to end, and did not object. */
-  void ended() {
+  private void ended() {
     GuestCopy leaving = copy;
     ProcessHandle last = process;
     if (leaving == null || last == null) {
@@ -101,7 +113,7 @@ final class DepartedImage {
   }
 
   /** The process did not end: the memory is still its own, and no copy. */
-  void stays() {
+  private void stays() {
     if (copy != null) {
       drop(ledger, copies);
     }

@@ -340,10 +340,10 @@ final class MigrateCommand implements Callable<ExitCode> {
               .run();
         }
         signals.done();
-        finish(journal.report(MigrationReport.Outcome.COMPLETED, null));
+        finish(journal.completed());
         return ExitCode.DONE;
       } catch (CommandFailure e) {
-        writeReport(journal.report(Migration.outcome(e.exit()), e.sentence()));
+        writeReport(journal.failed(e));
         throw signals.failed(e);
       } catch (IOException e) {
         throw signals.failed(

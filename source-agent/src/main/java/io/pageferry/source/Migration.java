@@ -12,7 +12,6 @@ import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.process.LowPriority;
 import io.pageferry.agent.process.MigrationProcesses;
-import io.pageferry.agent.report.MigrationReport.Outcome;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.description.Afterwards;
 import io.pageferry.guest.description.DescriptionException;
@@ -63,12 +62,6 @@ import org.slf4j.Logger;
  */
 final class Migration {
   private static final Logger STORY = LogOutput.story("source");
-
-  /** The ledger's field for the certificate name of the agent that took part. */
-  static final String PEER_NAME = "peerName";
-
-  /** The ledger's field for the mode, as the report spells it. */
-  static final String MODE = "mode";
 
   private final UUID id;
   private final MigrationSettings settings;
@@ -153,22 +146,13 @@ final class Migration {
   }
 
   private OwnershipLedger beginLedger(SourceGuest guest) throws LedgerException, CommandFailure {
-    LackingPages.refuse(settings.stateDirectory(), guest.name(), imagePaths(guest));
+    LackingPages.refuse(settings.stateDirectory(), guest.name(), guest.imagePaths());
     endEarlier(guest);
-    LedgerFields fields =
-        LedgerFields.of(
-                guest.name(), settings.target().getHostString() + ":" + settings.target().getPort())
-            .withDescription(settings.description().toAbsolutePath().toString())
-            .withImages(imagePaths(guest))
-            .with(MODE, MigrationJournal.name(settings.mode()))
-            .with(DepartedImage.IDENTITY, guest.image().identity());
-    if (guest.process().isPresent()) {
-      fields = fields.withLaunched(guest.process().get());
-    }
-    for (Map.Entry<String, String> entry : recovery.entrySet()) {
-      fields = fields.with(entry.getKey(), entry.getValue());
-    }
-    return OwnershipLedger.create(settings.stateDirectory(), LedgerSide.SOURCE, id, fields);
+    return OwnershipLedger.create(
+        settings.stateDirectory(),
+        LedgerSide.SOURCE,
+        id,
+        MigrationFields.begin(guest, settings, recovery));
   }
 
   /**
@@ -183,7 +167,7 @@ final class Migration {
       }
       if (entry.state().isFinal()
           || !entry.fields().guest().equals(guest.name())
-          || !entry.fields().images().equals(imagePaths(guest))) {
+          || !entry.fields().images().equals(guest.imagePaths())) {
         continue;
       }
       if (entry.held()
@@ -238,10 +222,6 @@ final class Migration {
     }
   }
 
-  private static List<String> imagePaths(SourceGuest guest) {
-    return guest.image().regions().stream().map(region -> region.path().toString()).toList();
-  }
-
   private void move(SourceGuest guest, OwnershipLedger ledger)
       throws IOException, InterruptedException, CommandFailure {
     // These run while the target's preflight does.
@@ -277,7 +257,7 @@ final class Migration {
     journal.peer(link.peer());
     STORY.info("Moving guest {} to {}, migration {}.", guest.name(), link.peer(), id);
     long naming = System.nanoTime();
-    ledger.update(ledger.fields().with(PEER_NAME, link.peer().name()));
+    ledger.update(MigrationFields.withPeerName(ledger.fields(), link.peer().name()));
     long named = System.nanoTime();
     Accepted accepted = link.offer(offer(guest, link), agent);
     if (pages != null) {
@@ -686,7 +666,7 @@ final class Migration {
 
   private Settlement settlement(OwnershipLedger ledger) {
     return new Settlement(
-        connector, settings.target(), ledger.fields().more().getOrDefault(PEER_NAME, ""), agent);
+        connector, settings.target(), MigrationFields.peerName(ledger.fields()), agent);
   }
 
   private void settleOwnership(Exception failure, SourceGuest guest, OwnershipLedger ledger)
@@ -733,12 +713,12 @@ final class Migration {
       throw new CommandFailure(
           ExitCode.RECOVERABLE,
           failure instanceof PeerAbortedException said && said.reason() == AbortReason.GUEST_ENDED
-              ? failure.getMessage() + Recovery.keptFor(recover)
+              ? failure.getMessage() + EndedThere.keptFor(recover)
               : "%s; guest %s belongs to the target, which took it over and has not started it: %s,"
                       .formatted(
                           failure.getMessage(),
                           guest.name(),
-                          Recovery.howToStartThere(ledger.fields()))
+                          Settlement.howToStartThere(ledger.fields()))
                   + " then '%s' here; the copy here was kept and stays paused, and '%s --force'"
                       .formatted(recover, recover)
                   + " lets it run on if the guest's process there has ended",
@@ -760,7 +740,7 @@ final class Migration {
       new Resumption(
               connector,
               settings.target(),
-              ledger.fields().more().getOrDefault(PEER_NAME, ""),
+              MigrationFields.peerName(ledger.fields()),
               agent,
               cancellation,
               progress,
@@ -776,17 +756,11 @@ final class Migration {
       if (!e.knownToHaveRun()) {
         throw new CommandFailure(
             ExitCode.RECOVERABLE,
-            Recovery.endedUnseen(guest.name(), "the target", e)
-                + Recovery.keptFor(RecoverCommand.of(id, settings.stateDirectory())),
+            EndedThere.unseen(guest.name(), "the target", e)
+                + EndedThere.keptFor(RecoverCommand.of(id, settings.stateDirectory())),
             e);
       }
-      Recovery.closeEnded(ledger);
-      throw new CommandFailure(
-          ExitCode.FAILED,
-          "guest %s ran on the target and ended there before it had all of its memory (%s); the copy"
-                  .formatted(guest.name(), e.getMessage())
-              + " here, as it was when it left, was kept and stays paused",
-          e);
+      throw EndedThere.afterItRan(ledger, "the target", e);
     } catch (InterruptedException | IOException | RuntimeException e) {
       failure.addSuppressed(e);
       throw new CommandFailure(
@@ -808,7 +782,7 @@ final class Migration {
 
   private void release(SourceGuest guest, OwnershipLedger ledger) throws CommandFailure {
     if (differs) {
-      markReleased(ledger);
+      LedgerEnd.released(ledger);
       throw new CommandFailure(
           ExitCode.FAILED,
           "what arrived on the target is not what was sent, found out when guest %s ran there"
@@ -824,43 +798,16 @@ final class Migration {
         guest.name(),
         downtime == null ? "" : "; it stood still for %.1f ms".formatted(downtime));
     if (guest.description().afterwards() == Afterwards.QUIT) {
-      DepartedImage departed =
-          DepartedImage.leaving(ledger, guest.name(), guest.image(), settings.copies());
       try {
-        guest.control().quit();
+        DepartedImage.quit(guest.control(), ledger, guest.name(), guest.image(), settings.copies());
       } catch (IOException e) {
-        departed.stays();
         STORY.warn(
             "The paused guest here did not end ({}) and keeps its memory: try again with '{}'.",
             e.getMessage(),
             RecoverCommand.of(id, settings.stateDirectory()));
         return;
       }
-      departed.ended();
     }
-    markReleased(ledger);
-  }
-
-  /** The guest has moved whether this can be written or not; a recovery looks once more then. */
-  static void markReleased(OwnershipLedger ledger) {
-    try {
-      ledger.update(ledger.fields().with(LedgerFields.RELEASED, "true"));
-    } catch (LedgerException e) {
-      STORY.warn("The end of this migration could not be written down: {}.", e.getMessage());
-    }
-  }
-
-  MigrationJournal journal() {
-    return journal;
-  }
-
-  /** What the report says of a failure. */
-  static Outcome outcome(ExitCode exit) {
-    return switch (exit) {
-      case DONE -> Outcome.COMPLETED;
-      case CANCELLED -> Outcome.CANCELLED;
-      case RECOVERABLE -> Outcome.PAUSED;
-      case FAILED, USAGE, REFUSED -> Outcome.FAILED;
-    };
+    LedgerEnd.released(ledger);
   }
 }

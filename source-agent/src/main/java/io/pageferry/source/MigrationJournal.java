@@ -1,5 +1,7 @@
 package io.pageferry.source;
 
+import io.pageferry.agent.cli.CommandFailure;
+import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.report.MigrationReport;
 import io.pageferry.protocol.channel.PeerIdentity;
 import io.pageferry.protocol.message.Comparison;
@@ -196,6 +198,23 @@ final class MigrationJournal {
             millis(parts.deviceStateNanos()),
             millis(parts.commitNanos()),
             millis(parts.startNanos()));
+  }
+
+  MigrationReport completed() {
+    return report(MigrationReport.Outcome.COMPLETED, null);
+  }
+
+  MigrationReport failed(CommandFailure failure) {
+    return report(outcome(failure.exit()), failure.sentence());
+  }
+
+  private static MigrationReport.Outcome outcome(ExitCode exit) {
+    return switch (exit) {
+      case DONE -> MigrationReport.Outcome.COMPLETED;
+      case CANCELLED -> MigrationReport.Outcome.CANCELLED;
+      case RECOVERABLE -> MigrationReport.Outcome.PAUSED;
+      case FAILED, USAGE, REFUSED -> MigrationReport.Outcome.FAILED;
+    };
   }
 
   MigrationReport report(MigrationReport.Outcome outcome, @Nullable String error) {

@@ -15,7 +15,6 @@ import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.local.ControlSocket;
 import io.pageferry.agent.process.MigrationProcesses;
 import io.pageferry.agent.report.MigrationReport;
-import io.pageferry.agent.report.MigrationReport.Outcome;
 import io.pageferry.guest.control.GuestControl;
 import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.control.GuestPlace;
@@ -28,7 +27,6 @@ import io.pageferry.guest.image.ImageException;
 import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.protocol.channel.PeerConnector;
 import io.pageferry.protocol.message.Comparison;
-import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.page.ImageDigest;
 import java.io.IOException;
@@ -116,8 +114,8 @@ final class Recovery {
 
   /** The target may still wait for a word of the agent that is no more. */
   private void withdraw() {
-    String peerName = ledger.fields().more().get(Migration.PEER_NAME);
-    if (peerName == null) {
+    String peerName = MigrationFields.peerName(ledger.fields());
+    if (peerName.isEmpty()) {
       return;
     }
     InetSocketAddress target = new AddressConverter().convert(peer());
@@ -155,7 +153,7 @@ final class Recovery {
                 ? endedUnseen(null)
                 : open(
                     "%s took the guest over and has not started it: %s, or add --force here if its"
-                            .formatted(peer(), howToStartThere(ledger.fields()))
+                            .formatted(peer(), Settlement.howToStartThere(ledger.fields()))
                         + " process there has ended",
                     null);
         default -> release();
@@ -200,41 +198,18 @@ final class Recovery {
 
   private Settlement settlement(PeerConnector connector, InetSocketAddress target) {
     return new Settlement(
-        connector,
-        target,
-        ledger.fields().more().getOrDefault(Migration.PEER_NAME, ""),
-        SourceAgent.INTRODUCTION);
-  }
-
-  /** How a guest comes to run that the target has taken over: what to do there. */
-  static String howToStartThere(LedgerFields fields) {
-    return PostCopyFields.any(fields)
-        ? "see to it that 'pageferry target serve' runs there, which starts it"
-        : "run 'pageferry target sweep' there";
+        connector, target, MigrationFields.peerName(ledger.fields()), SourceAgent.INTRODUCTION);
   }
 
   /** The copy here may be the only guest there is, or an older one of a guest that has run on. */
   private CommandFailure endedUnseen(@Nullable Exception cause) throws CommandFailure {
-    String ended = endedUnseen(guestName(), peer(), cause);
+    String ended = EndedThere.unseen(guestName(), peer(), cause);
     if (processEnded() || GuestPlace.of(description()).isDeserted()) {
-      closeEnded(ledger);
+      LedgerEnd.endedThere(ledger);
       return new CommandFailure(
           ExitCode.FAILED, ended + ", and its copy here has ended too: nothing is left", cause);
     }
-    return new CommandFailure(ExitCode.RECOVERABLE, ended + keptFor(command()), cause);
-  }
-
-  /** The beginning of a sentence. */
-  static String endedUnseen(String guest, String target, @Nullable Exception cause) {
-    return "guest %s has ended on %s and is not known to have run there%s"
-        .formatted(guest, target, cause == null ? "" : " (" + cause.getMessage() + ")");
-  }
-
-  /** The end of a sentence about a guest whose copy here nobody but its user may let run. */
-  static String keptFor(String command) {
-    return "; the copy here, as it was when it left, was kept and stays paused; '%s --force' lets it"
-            .formatted(command)
-        + " run on";
+    return new CommandFailure(ExitCode.RECOVERABLE, ended + EndedThere.keptFor(command()), cause);
   }
 
   /**
@@ -245,7 +220,8 @@ final class Recovery {
   private String serve(PeerConnector connector, InetSocketAddress target) throws CommandFailure {
     MigrationProgress progress = new MigrationProgress(ledger.migration(), peer());
     MigrationJournal journal =
-        new MigrationJournal(ledger.migration(), mode(ledger.fields()), Version.number());
+        new MigrationJournal(
+            ledger.migration(), MigrationFields.mode(ledger.fields()), Version.number());
     Cancellation cancellation = new Cancellation();
     cancellation.drivenBy(Thread.currentThread());
     SwitchWish wish = new SwitchWish();
@@ -257,10 +233,10 @@ final class Recovery {
         bringPages(connector, target, cancellation, progress, journal);
         String done = release();
         signals.done();
-        report(journal.report(Outcome.COMPLETED, null));
+        report(journal.completed());
         return done;
       } catch (CommandFailure e) {
-        report(journal.report(Migration.outcome(e.exit()), e.sentence()));
+        report(journal.failed(e));
         throw signals.failed(e);
       } catch (IOException e) {
         throw signals.failed(waiting(String.valueOf(e.getMessage()), e));
@@ -287,7 +263,7 @@ final class Recovery {
           new Resumption(
               connector,
               target,
-              ledger.fields().more().getOrDefault(Migration.PEER_NAME, ""),
+              MigrationFields.peerName(ledger.fields()),
               SourceAgent.INTRODUCTION,
               cancellation,
               progress,
@@ -303,7 +279,7 @@ final class Recovery {
       progress.phase("completed");
       settled.ifPresentOrElse(journal::settled, journal::allThere);
       if (settled.isPresent() && settled.get().comparison() == Comparison.DIFFERENT) {
-        Migration.markReleased(ledger);
+        LedgerEnd.released(ledger);
         throw new CommandFailure(
             ExitCode.FAILED,
             "what arrived on %s is not what is here, found out when guest %s ran there already: it"
@@ -314,13 +290,7 @@ final class Recovery {
       if (!e.knownToHaveRun()) {
         throw endedUnseen(e);
       }
-      closeEnded(ledger);
-      throw new CommandFailure(
-          ExitCode.FAILED,
-          "guest %s ran on %s and ended there before it had all of its memory (%s); the copy here,"
-                  .formatted(guestName(), peer(), e.getMessage())
-              + " as it was when it left, was kept and stays paused",
-          e);
+      throw EndedThere.afterItRan(ledger, peer(), e);
     } catch (InterruptedException e) {
       throw waiting("the attempts to reach it were called off", e);
     } finally {
@@ -354,16 +324,6 @@ final class Recovery {
     } catch (IOException e) {
       throw waiting("the copy here does not answer (%s)".formatted(e.getMessage()), e);
     }
-  }
-
-  /** Nothing of this migration is left to do; the copy here may be the only one. */
-  static void closeEnded(OwnershipLedger ledger) {
-    try {
-      ledger.record(LedgerState.COMPLETED);
-    } catch (LedgerException e) {
-      STORY.warn("The end of this migration could not be written down: {}.", e.getMessage());
-    }
-    Migration.markReleased(ledger);
   }
 
   private CommandFailure waiting(String what, @Nullable Exception cause) {
@@ -425,7 +385,7 @@ final class Recovery {
             e);
       }
     }
-    Migration.markReleased(ledger);
+    LedgerEnd.released(ledger);
     return "Guest %s was taken over by %s and runs there.".formatted(guestName(), peer());
   }
 
@@ -447,14 +407,7 @@ final class Recovery {
         control.quit();
         return;
       }
-      DepartedImage departed = DepartedImage.leaving(ledger, guestName(), image, copies);
-      try {
-        control.quit();
-      } catch (IOException e) {
-        departed.stays();
-        throw e;
-      }
-      departed.ended();
+      DepartedImage.quit(control, ledger, guestName(), image, copies);
     }
   }
 
@@ -512,17 +465,6 @@ final class Recovery {
         "guest %s stays paused here: %s; try again with '%s'"
             .formatted(guestName(), what, command()),
         cause);
-  }
-
-  /** How the migration was begun; a ledger that does not say so has at least come to post-copy. */
-  static MigrationMode mode(LedgerFields fields) {
-    String name = fields.more().get(Migration.MODE);
-    for (MigrationMode mode : MigrationMode.values()) {
-      if (MigrationJournal.name(mode).equals(name)) {
-        return mode;
-      }
-    }
-    return MigrationMode.POSTCOPY;
   }
 
   private String guestName() {

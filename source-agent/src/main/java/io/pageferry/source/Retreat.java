@@ -3,7 +3,6 @@ package io.pageferry.source;
 import io.pageferry.agent.cli.CommandFailure;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LogOutput;
-import io.pageferry.agent.ledger.LedgerException;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.control.GuestControl;
@@ -70,7 +69,7 @@ final class Retreat {
     }
     // Not before it runs: letting go of a guest that was attached to may take seconds.
     guest.stopTracking();
-    end(ledger);
+    LedgerEnd.failed(ledger);
     return new CommandFailure(verdict.exit(), verdict.sentence() + "; " + state, cause);
   }
 
@@ -151,14 +150,6 @@ final class Retreat {
     }
     try (GuestControl fresh = GuestPlace.of(description).connect()) {
       return request.send(fresh);
-    }
-  }
-
-  private static void end(OwnershipLedger ledger) {
-    try {
-      ledger.record(LedgerState.FAILED);
-    } catch (LedgerException e) {
-      STORY.warn("The end of this migration could not be written down: {}.", e.getMessage());
     }
   }
 }

@@ -1,6 +1,7 @@
 package io.pageferry.source;
 
 import io.pageferry.agent.cli.LogOutput;
+import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.protocol.channel.PeerAbortedException;
@@ -156,6 +157,13 @@ final class Settlement {
     try (TargetLink link = TargetLink.connect(connector, target, agent)) {
       return isPeer(link) && query(link, migration) == OwnershipState.TAKEN_OVER;
     }
+  }
+
+  /** How a guest comes to run that the target has taken over: what to do there. */
+  static String howToStartThere(LedgerFields fields) {
+    return PostCopyFields.any(fields)
+        ? "see to it that 'pageferry target serve' runs there, which starts it"
+        : "run 'pageferry target sweep' there";
   }
 
   private boolean isPeer(TargetLink link) {

@@ -160,6 +160,11 @@ final class SourceGuest implements AutoCloseable {
     return image;
   }
 
+  /** Of each region. */
+  List<String> imagePaths() {
+    return image.regions().stream().map(region -> region.path().toString()).toList();
+  }
+
   GuestControl control() {
     return control;
   }

@@ -20,7 +20,6 @@ import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.protocol.channel.PeerIdentity;
 import io.pageferry.protocol.message.AbortReason;
-import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.OwnershipState;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
@@ -177,14 +176,6 @@ class RecoveryTest {
     assertThat(entry().settled()).isTrue();
   }
 
-  @Test
-  void theReportNamesTheModeThatWasAskedFor() {
-    LedgerFields fields = LedgerFields.of("demo", "target:1");
-    assertThat(Recovery.mode(fields.with(Migration.MODE, "hybrid")))
-        .isEqualTo(MigrationMode.HYBRID);
-    assertThat(Recovery.mode(fields)).isEqualTo(MigrationMode.POSTCOPY);
-  }
-
   private OwnershipLedger handedOver() throws Exception {
     OwnershipLedger ledger = paused(UUID.randomUUID());
     ledger.record(LedgerState.HANDED_OVER);
@@ -221,11 +212,12 @@ class RecoveryTest {
             folder,
             LedgerSide.SOURCE,
             UUID.randomUUID(),
-            LedgerFields.of("demo", "127.0.0.1:" + target.address().getPort())
-                .withDescription(description.toString())
-                .with("transport", "AUTO")
-                .with("plaintext", "loopback")
-                .with(Migration.PEER_NAME, PeerIdentity.PLAINTEXT));
+            MigrationFields.withPeerName(
+                LedgerFields.of("demo", "127.0.0.1:" + target.address().getPort())
+                    .withDescription(description.toString())
+                    .with("transport", "AUTO")
+                    .with("plaintext", "loopback"),
+                PeerIdentity.PLAINTEXT));
     ledger.record(LedgerState.PAUSED);
     ledger.record(LedgerState.HANDED_OVER);
     ledger.record(LedgerState.SERVING);
