@@ -330,8 +330,7 @@ final class MigrateCommand implements Callable<ExitCode> {
           new Migration(
                   id,
                   settings,
-                  connector,
-                  SourceAgent.INTRODUCTION,
+                  new TargetPlace(connector, target, SourceAgent.INTRODUCTION),
                   tls.remembered(),
                   cancellation,
                   wish,

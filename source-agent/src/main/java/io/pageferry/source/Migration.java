@@ -4,15 +4,11 @@ import io.pageferry.agent.cli.CommandFailure;
 import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.HoldPoint;
 import io.pageferry.agent.cli.LogOutput;
-import io.pageferry.agent.ledger.LedgerEntry;
 import io.pageferry.agent.ledger.LedgerException;
-import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.process.LowPriority;
-import io.pageferry.agent.process.MigrationProcesses;
-import io.pageferry.guest.control.GuestControlException;
 import io.pageferry.guest.description.Afterwards;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
@@ -21,7 +17,6 @@ import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.guest.units.TimeSpan;
 import io.pageferry.protocol.channel.PeerAbortedException;
-import io.pageferry.protocol.channel.PeerConnector;
 import io.pageferry.protocol.channel.PeerIdentity;
 import io.pageferry.protocol.channel.PeerLostException;
 import io.pageferry.protocol.message.AbortReason;
@@ -65,8 +60,7 @@ final class Migration {
 
   private final UUID id;
   private final MigrationSettings settings;
-  private final PeerConnector connector;
-  private final String agent;
+  private final TargetPlace target;
   private final Map<String, String> recovery;
   private final Cancellation cancellation;
   private final SwitchWish wish;
@@ -83,14 +77,12 @@ final class Migration {
   private boolean differs;
 
   /**
-   * @param agent this program's name and version, as it introduces itself
    * @param recovery how {@code source recover} reaches the target again
    */
   Migration(
       UUID id,
       MigrationSettings settings,
-      PeerConnector connector,
-      String agent,
+      TargetPlace target,
       Map<String, String> recovery,
       Cancellation cancellation,
       SwitchWish wish,
@@ -98,8 +90,7 @@ final class Migration {
       MigrationJournal journal) {
     this.id = id;
     this.settings = settings;
-    this.connector = connector;
-    this.agent = agent;
+    this.target = target;
     this.recovery = recovery;
     this.cancellation = cancellation;
     this.wish = wish;
@@ -147,79 +138,12 @@ final class Migration {
 
   private OwnershipLedger beginLedger(SourceGuest guest) throws LedgerException, CommandFailure {
     LackingPages.refuse(settings.stateDirectory(), guest.name(), guest.imagePaths());
-    endEarlier(guest);
+    new EarlierMigrations(settings.stateDirectory(), guest, settings.description()).end();
     return OwnershipLedger.create(
         settings.stateDirectory(),
         LedgerSide.SOURCE,
         id,
         MigrationFields.begin(guest, settings, recovery));
-  }
-
-  /**
-   * Ends what killed agents have left open of this guest. It runs here, so there is nothing to
-   * resume; a recovery that came upon "paused" after this migration would start it a second time.
-   */
-  private void endEarlier(SourceGuest guest) throws LedgerException, CommandFailure {
-    for (LedgerEntry entry :
-        OwnershipLedger.list(settings.stateDirectory(), LedgerSide.SOURCE).entries()) {
-      if (isCopyLeftBehind(entry, guest)) {
-        endCopy(entry);
-      }
-      if (entry.state().isFinal()
-          || !entry.fields().guest().equals(guest.name())
-          || !entry.fields().images().equals(guest.imagePaths())) {
-        continue;
-      }
-      if (entry.held()
-          || entry.state() == LedgerState.HANDED_OVER
-          || entry.state() == LedgerState.SERVING
-          || (entry.state() == LedgerState.PAUSED && !runsStill(entry, guest))) {
-        throw new CommandFailure(
-            ExitCode.REFUSED,
-            "an earlier migration of guest %s is not settled; nothing was changed: run"
-                    .formatted(guest.name())
-                + " '%s' first"
-                    .formatted(RecoverCommand.of(entry.migration(), settings.stateDirectory())));
-      }
-      try (OwnershipLedger earlier =
-          OwnershipLedger.open(settings.stateDirectory(), LedgerSide.SOURCE, entry.migration())) {
-        if (!earlier.current().isFinal()) {
-          earlier.record(LedgerState.FAILED);
-        }
-      }
-    }
-  }
-
-  /** A command of the agent that was killed may have been about to pause the guest. */
-  private static boolean runsStill(LedgerEntry entry, SourceGuest guest) {
-    MigrationProcesses.settleSource(entry.migration(), guest.description().control().timeout());
-    try {
-      return guest.control().status().running();
-    } catch (GuestControlException e) {
-      return false;
-    }
-  }
-
-  /** Whether an earlier migration of this guest completed and its copy here was not ended. */
-  private boolean isCopyLeftBehind(LedgerEntry entry, SourceGuest guest) {
-    String described = settings.description().toAbsolutePath().toString();
-    return entry.state() == LedgerState.COMPLETED
-        && !entry.settled()
-        && !entry.held()
-        && (entry.fields().guest().equals(guest.name())
-            || described.equals(entry.fields().description()));
-  }
-
-  /**
-   * A running guest is at its place now, so that copy is gone. A recovery that still looked for it
-   * would find this guest, paused by this migration, and end it.
-   */
-  private void endCopy(LedgerEntry entry) throws LedgerException {
-    try (OwnershipLedger earlier =
-        OwnershipLedger.open(settings.stateDirectory(), LedgerSide.SOURCE, entry.migration())) {
-      earlier.update(earlier.fields().with(LedgerFields.RELEASED, "true"));
-      DepartedImage.drop(earlier);
-    }
   }
 
   private void move(SourceGuest guest, OwnershipLedger ledger)
@@ -233,7 +157,7 @@ final class Migration {
     PageRehearsal pages = rounds() ? null : rehearsePages();
     try (pages;
         ControlRehearsal control = ControlRehearsal.begin(guest);
-        TargetLink link = TargetLink.connect(connector, settings.target(), agent)) {
+        TargetLink link = target.connect()) {
       try {
         ImageDigest sent = new ImageDigest(ImageReread.layout(guest.image().regions()));
         digest = sent;
@@ -259,7 +183,7 @@ final class Migration {
     long naming = System.nanoTime();
     ledger.update(MigrationFields.withPeerName(ledger.fields(), link.peer().name()));
     long named = System.nanoTime();
-    Accepted accepted = link.offer(offer(guest, link), agent);
+    Accepted accepted = link.offer(offer(guest, link), target.introduction());
     if (pages != null) {
       pages.close();
     }
@@ -665,8 +589,7 @@ final class Migration {
   }
 
   private Settlement settlement(OwnershipLedger ledger) {
-    return new Settlement(
-        connector, settings.target(), MigrationFields.peerName(ledger.fields()), agent);
+    return new Settlement(target, MigrationFields.peerName(ledger.fields()));
   }
 
   private void settleOwnership(Exception failure, SourceGuest guest, OwnershipLedger ledger)
@@ -738,13 +661,7 @@ final class Migration {
         TimeSpan.format(settings.recoverFor()));
     try {
       new Resumption(
-              connector,
-              settings.target(),
-              MigrationFields.peerName(ledger.fields()),
-              agent,
-              cancellation,
-              progress,
-              journal)
+              target, MigrationFields.peerName(ledger.fields()), cancellation, progress, journal)
           .run(
               new Resumption.Remains(
                   ledger, guest.image(), Objects.requireNonNull(digest), () -> wholeDigest(guest)),

@@ -121,7 +121,7 @@ final class Recovery {
     InetSocketAddress target = new AddressConverter().convert(peer());
     try (PeerConnector connector =
         new PeerConnector(tls.clientSettings(target, STORY, ledger.fields().more()))) {
-      new Settlement(connector, target, peerName, SourceAgent.INTRODUCTION)
+      new Settlement(new TargetPlace(connector, target, SourceAgent.INTRODUCTION), peerName)
           .withdraw(ledger.migration(), Settlement.WITHDRAWAL);
     } catch (CommandFailure e) {
       STORY.debug("the target cannot be told that the guest stays here", e);
@@ -198,7 +198,8 @@ final class Recovery {
 
   private Settlement settlement(PeerConnector connector, InetSocketAddress target) {
     return new Settlement(
-        connector, target, MigrationFields.peerName(ledger.fields()), SourceAgent.INTRODUCTION);
+        new TargetPlace(connector, target, SourceAgent.INTRODUCTION),
+        MigrationFields.peerName(ledger.fields()));
   }
 
   /** The copy here may be the only guest there is, or an older one of a guest that has run on. */
@@ -261,10 +262,8 @@ final class Recovery {
       journal.guest(guestName(), pages * ImageRegion.PAGE_BYTES);
       Resumption resumption =
           new Resumption(
-              connector,
-              target,
+              new TargetPlace(connector, target, SourceAgent.INTRODUCTION),
               MigrationFields.peerName(ledger.fields()),
-              SourceAgent.INTRODUCTION,
               cancellation,
               progress,
               journal);

@@ -6,7 +6,6 @@ import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageRegion;
 import io.pageferry.protocol.channel.PeerAbortedException;
-import io.pageferry.protocol.channel.PeerConnector;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.Ownership;
@@ -17,7 +16,6 @@ import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageEncodings;
 import java.io.IOException;
-import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -44,10 +42,8 @@ final class Resumption {
   record Remains(
       OwnershipLedger ledger, GuestImage image, ImageDigest digest, PostCopy.WholeDigest whole) {}
 
-  private final PeerConnector connector;
-  private final InetSocketAddress target;
+  private final TargetPlace target;
   private final String peerName;
-  private final String agent;
   private final Cancellation cancellation;
   private final MigrationProgress progress;
   private final MigrationJournal journal;
@@ -56,17 +52,13 @@ final class Resumption {
    * @param peerName the name in the certificate of the agent that has the guest
    */
   Resumption(
-      PeerConnector connector,
-      InetSocketAddress target,
+      TargetPlace target,
       String peerName,
-      String agent,
       Cancellation cancellation,
       MigrationProgress progress,
       MigrationJournal journal) {
-    this.connector = connector;
     this.target = target;
     this.peerName = peerName;
-    this.agent = agent;
     this.cancellation = cancellation;
     this.progress = progress;
     this.journal = journal;
@@ -89,15 +81,14 @@ final class Resumption {
       cancellation.pauseServing(Thread.currentThread());
       boolean[] served = {false};
       IOException failed;
-      try (TargetLink link = TargetLink.connect(connector, target, agent)) {
+      try (TargetLink link = target.connect()) {
         return attempt(link, remains, manner, served);
       } catch (PeerAbortedException e) {
         if (e.reason() == AbortReason.GUEST_ENDED) {
           throw new GuestEndedThereException(
               String.valueOf(e.getMessage()),
               e,
-              new Settlement(connector, target, peerName, agent)
-                  .isKnownToHaveRun(remains.ledger().migration()));
+              new Settlement(target, peerName).isKnownToHaveRun(remains.ledger().migration()));
         }
         failed = e;
       } catch (IOException e) {
@@ -107,7 +98,7 @@ final class Resumption {
       end = served[0] ? now + limit.toNanos() : end;
       String why = String.valueOf(failed.getMessage());
       if (!why.equals(said)) {
-        STORY.info("The missing pages cannot be sent to {} now: {}.", target, why);
+        STORY.info("The missing pages cannot be sent to {} now: {}.", target.address(), why);
         said = why;
       }
       if (now - end >= 0) {
@@ -123,7 +114,7 @@ final class Resumption {
     if (!link.peer().name().equals(peerName)) {
       throw new IOException(
           "%s is %s now, the guest was handed to %s"
-              .formatted(target, link.peer().name(), peerName));
+              .formatted(target.address(), link.peer().name(), peerName));
     }
     journal.peer(link.peer());
     link.send(new OwnershipQuery(remains.ledger().migration()));
@@ -147,7 +138,7 @@ final class Resumption {
     UnsentPages unsent = new UnsentPages(regions.stream().mapToLong(ImageRegion::pages).toArray());
     List<RegionOffer> layout =
         regions.stream().map(each -> new RegionOffer(each.name(), each.bytes())).toList();
-    int round = link.resume(remains.ledger().migration(), layout, unsent, agent);
+    int round = link.resume(remains.ledger().migration(), layout, unsent, target.introduction());
     cancellation.beginServing();
     // Without pages to bring it is only the end that fails again and again: not for ever.
     served[0] = unsent.count() > 0;

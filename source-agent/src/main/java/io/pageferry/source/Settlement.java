@@ -5,7 +5,6 @@ import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.protocol.channel.PeerAbortedException;
-import io.pageferry.protocol.channel.PeerConnector;
 import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.Ownership;
@@ -13,7 +12,6 @@ import io.pageferry.protocol.message.OwnershipQuery;
 import io.pageferry.protocol.message.OwnershipState;
 import io.pageferry.protocol.message.Reclaim;
 import java.io.IOException;
-import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.UUID;
@@ -41,19 +39,15 @@ final class Settlement {
 
   private static final long RETRY_MILLIS = 500;
 
-  private final PeerConnector connector;
-  private final InetSocketAddress target;
+  private final TargetPlace target;
   private final String peerName;
-  private final String agent;
 
   /**
    * @param peerName the name in the certificate of the agent that took part
    */
-  Settlement(PeerConnector connector, InetSocketAddress target, String peerName, String agent) {
-    this.connector = connector;
+  Settlement(TargetPlace target, String peerName) {
     this.target = target;
     this.peerName = peerName;
-    this.agent = agent;
   }
 
   /**
@@ -71,11 +65,11 @@ final class Settlement {
     String said = "";
     Optional<LedgerState> known = Optional.empty();
     while (true) {
-      try (TargetLink link = TargetLink.connect(connector, target, agent)) {
+      try (TargetLink link = target.connect()) {
         if (!isPeer(link)) {
           throw new IOException(
               "%s is %s now, the guest was handed to %s"
-                  .formatted(target, link.peer().name(), peerName));
+                  .formatted(target.address(), link.peer().name(), peerName));
         }
         OwnershipState state = ask(link, ledger);
         switch (state) {
@@ -125,10 +119,10 @@ final class Settlement {
    * @return false as well where the target does not answer
    */
   boolean isKnownToHaveRun(UUID migration) throws InterruptedException {
-    try (TargetLink link = TargetLink.connect(connector, target, agent)) {
+    try (TargetLink link = target.connect()) {
       return isPeer(link) && query(link, migration) == OwnershipState.FETCHING;
     } catch (IOException e) {
-      STORY.debug("asking {} whether the guest has run there", target, e);
+      STORY.debug("asking {} whether the guest has run there", target.address(), e);
       return false;
     }
   }
@@ -141,7 +135,7 @@ final class Settlement {
    * @throws IOException if it cannot be asked
    */
   boolean hasEndedUnseen(UUID migration) throws IOException, InterruptedException {
-    try (TargetLink link = TargetLink.connect(connector, target, agent)) {
+    try (TargetLink link = target.connect()) {
       // What FETCHING is said of would lose its present connection by RESUME.
       if (!isPeer(link) || query(link, migration) != OwnershipState.TAKEN_OVER) {
         return false;
@@ -154,7 +148,7 @@ final class Settlement {
       }
     }
     // Once more: between the two it may have been started, and ended.
-    try (TargetLink link = TargetLink.connect(connector, target, agent)) {
+    try (TargetLink link = target.connect()) {
       return isPeer(link) && query(link, migration) == OwnershipState.TAKEN_OVER;
     }
   }
@@ -188,7 +182,9 @@ final class Settlement {
         Thread.ofVirtual().name("withdrawal").start(() -> tellUntilInterrupted(migration));
     if (!telling.join(limit)) {
       telling.interrupt();
-      STORY.info("{} could not be told that the guest stays here; it finds out by itself.", target);
+      STORY.info(
+          "{} could not be told that the guest stays here; it finds out by itself.",
+          target.address());
     }
   }
 
@@ -203,7 +199,7 @@ final class Settlement {
   }
 
   private boolean tell(UUID migration) throws InterruptedException {
-    try (TargetLink link = TargetLink.connect(connector, target, agent)) {
+    try (TargetLink link = target.connect()) {
       if (isPeer(link)) {
         link.send(new Reclaim(migration));
         OwnershipState state = link.await(Ownership.class, TargetLink.ANSWER).state();
@@ -211,7 +207,7 @@ final class Settlement {
       }
       return true;
     } catch (IOException e) {
-      STORY.debug("telling {} that the guest stays here", target, e);
+      STORY.debug("telling {} that the guest stays here", target.address(), e);
       return false;
     }
   }

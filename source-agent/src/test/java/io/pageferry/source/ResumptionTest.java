@@ -116,10 +116,8 @@ class ResumptionTest {
   private Optional<Settled> resume(
       PushMode push, long bandwidth, Duration limit, PostCopy.WholeDigest whole) throws Exception {
     return new Resumption(
-            connector,
-            target.address(),
+            new TargetPlace(connector, target.address(), "test-source"),
             PeerIdentity.PLAINTEXT,
-            "test-source",
             cancellation,
             progress,
             journal)

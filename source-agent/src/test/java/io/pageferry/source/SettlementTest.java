@@ -116,7 +116,8 @@ class SettlementTest {
   }
 
   private Optional<LedgerState> settle(String peerName, Duration limit) throws Exception {
-    return new Settlement(connector, target, peerName, "test-source").settle(ledger, limit, true);
+    return new Settlement(new TargetPlace(connector, target, "test-source"), peerName)
+        .settle(ledger, limit, true);
   }
 
   @Test
@@ -172,7 +173,8 @@ class SettlementTest {
     silentConnections.set(2);
     otherLedger = OwnershipState.TAKEN_OVER;
     assertThat(
-            new Settlement(connector, target, PeerIdentity.PLAINTEXT, "test-source")
+            new Settlement(
+                    new TargetPlace(connector, target, "test-source"), PeerIdentity.PLAINTEXT)
                 .settle(ledger, Duration.ofDays(1), false))
         .contains(LedgerState.HANDED_OVER);
     assertThat(asked).filteredOn(OwnershipQuery.class::isInstance).hasSize(1);
@@ -201,7 +203,8 @@ class SettlementTest {
   }
 
   private void withdraw(String peerName, Duration limit) throws Exception {
-    new Settlement(connector, target, peerName, "test-source").withdraw(ledger.migration(), limit);
+    new Settlement(new TargetPlace(connector, target, "test-source"), peerName)
+        .withdraw(ledger.migration(), limit);
   }
 
   @Test
