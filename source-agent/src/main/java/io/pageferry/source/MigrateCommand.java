@@ -313,29 +313,20 @@ final class MigrateCommand implements Callable<ExitCode> {
   public ExitCode call() throws CommandFailure {
     MigrationSettings settings = settings();
     UUID id = identity();
-    MigrationJournal journal = new MigrationJournal(id, mode, Version.number());
-    MigrationProgress progress =
-        new MigrationProgress(id, target.getHostString() + ":" + target.getPort());
-    Cancellation cancellation = new Cancellation();
-    SwitchWish wish = new SwitchWish();
-    try (SignalWatch signals = SignalWatch.over(cancellation)) {
+    Oversight oversight = Oversight.of(id, mode, target.getHostString() + ":" + target.getPort());
+    MigrationJournal journal = oversight.journal();
+    try (SignalWatch signals = SignalWatch.over(oversight.cancellation())) {
       try (PeerConnector connector = new PeerConnector(transport());
           ControlSocket _ =
-              ControlSocket.open(
-                  settings.stateDirectory(),
-                  "source",
-                  new ControlDesk(progress, cancellation, wish));
-          SourceMetrics _ = SourceMetrics.serve(metrics, progress)) {
-        try (ProgressDisplay _ = ProgressDisplay.show(progress, logging.quiet())) {
+              ControlSocket.open(settings.stateDirectory(), "source", oversight.desk());
+          SourceMetrics _ = SourceMetrics.serve(metrics, oversight.progress())) {
+        try (ProgressDisplay _ = ProgressDisplay.show(oversight.progress(), logging.quiet())) {
           new Migration(
                   id,
                   settings,
                   new TargetPlace(connector, target, SourceAgent.INTRODUCTION),
                   tls.remembered(),
-                  cancellation,
-                  wish,
-                  progress,
-                  journal)
+                  oversight)
               .run();
         }
         signals.done();

@@ -15,22 +15,16 @@ import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.dirty.DirtyTracker;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.guest.image.ImageRegion;
-import io.pageferry.guest.units.TimeSpan;
-import io.pageferry.protocol.channel.PeerAbortedException;
 import io.pageferry.protocol.channel.PeerIdentity;
 import io.pageferry.protocol.channel.PeerLostException;
-import io.pageferry.protocol.message.AbortReason;
 import io.pageferry.protocol.message.Accepted;
 import io.pageferry.protocol.message.Capabilities;
-import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.Goodbye;
 import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.Offer;
 import io.pageferry.protocol.message.PostcopyWish;
 import io.pageferry.protocol.message.RegionOffer;
-import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.page.BaseCache;
-import io.pageferry.protocol.page.Digest;
 import io.pageferry.protocol.page.ImageDigest;
 import io.pageferry.protocol.page.PageCodec;
 import io.pageferry.protocol.page.PageEncodings;
@@ -42,7 +36,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.UUID;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -62,19 +55,11 @@ final class Migration {
   private final MigrationSettings settings;
   private final TargetPlace target;
   private final Map<String, String> recovery;
+  private final Oversight oversight;
   private final Cancellation cancellation;
   private final SwitchWish wish;
   private final MigrationProgress progress;
   private final MigrationJournal journal;
-
-  /** Of what was sent; the driver's, null before there is a connection. */
-  private @Nullable ImageDigest digest;
-
-  /** Whether the target has heard, as far as can be known, that the guest stays here. */
-  private boolean told;
-
-  /** Whether, after post-copy, the target has something else than what is here. */
-  private boolean differs;
 
   /**
    * @param recovery how {@code source recover} reaches the target again
@@ -84,18 +69,16 @@ final class Migration {
       MigrationSettings settings,
       TargetPlace target,
       Map<String, String> recovery,
-      Cancellation cancellation,
-      SwitchWish wish,
-      MigrationProgress progress,
-      MigrationJournal journal) {
+      Oversight oversight) {
     this.id = id;
     this.settings = settings;
     this.target = target;
     this.recovery = recovery;
-    this.cancellation = cancellation;
-    this.wish = wish;
-    this.progress = progress;
-    this.journal = journal;
+    this.oversight = oversight;
+    cancellation = oversight.cancellation();
+    wish = oversight.wish();
+    progress = oversight.progress();
+    journal = oversight.journal();
   }
 
   /**
@@ -111,17 +94,22 @@ final class Migration {
     } catch (DescriptionException e) {
       throw new CommandFailure(ExitCode.USAGE, e.getMessage() + "; nothing was changed", e);
     }
-    try (SourceGuest guest = SourceGuest.open(description, id);
+    try (SentMemory memory = new SentMemory(settings.verifyFull(), journal);
+        SourceGuest guest = SourceGuest.open(description, id);
         OwnershipLedger ledger = beginLedger(guest)) {
       journal.guest(guest.name(), guest.memoryBytes());
       progress.guest(guest.name(), guest.memoryBytes() / 4096);
+      Rescue rescue = new Rescue(settings, target, guest, ledger, memory, oversight);
       try {
-        move(guest, ledger);
+        move(guest, ledger, memory, rescue);
       } catch (CommandFailure | IOException | InterruptedException | RuntimeException e) {
-        settleAfter(e, guest, ledger);
+        rescue.after(e);
       } catch (Error e) {
         // No memory, a class that cannot be loaded: a defect, but the guest may stand paused.
-        settleAfter(new IllegalStateException(e.toString(), e), guest, ledger);
+        rescue.after(new IllegalStateException(e.toString(), e));
+      }
+      if (memory.differs()) {
+        throw movedDifferently(guest, ledger);
       }
       release(guest, ledger);
     } catch (LedgerException e) {
@@ -129,10 +117,6 @@ final class Migration {
           ExitCode.FAILED,
           "%s; the guest was not touched and runs on here".formatted(e.getMessage()),
           e);
-    } finally {
-      if (digest != null) {
-        digest.close();
-      }
     }
   }
 
@@ -146,7 +130,7 @@ final class Migration {
         MigrationFields.begin(guest, settings, recovery));
   }
 
-  private void move(SourceGuest guest, OwnershipLedger ledger)
+  private void move(SourceGuest guest, OwnershipLedger ledger, SentMemory memory, Rescue rescue)
       throws IOException, InterruptedException, CommandFailure {
     // These run while the target's preflight does.
     ConversationRehearsal.begin();
@@ -159,11 +143,9 @@ final class Migration {
         ControlRehearsal control = ControlRehearsal.begin(guest);
         TargetLink link = target.connect()) {
       try {
-        ImageDigest sent = new ImageDigest(ImageReread.layout(guest.image().regions()));
-        digest = sent;
-        drive(guest, ledger, link, sent, pages, control);
+        drive(guest, ledger, link, memory, pages, control);
       } catch (CommandFailure | IOException | InterruptedException | RuntimeException e) {
-        tell(link, e, guest, ledger);
+        rescue.tell(link, e);
         throw e;
       }
     }
@@ -173,10 +155,11 @@ final class Migration {
       SourceGuest guest,
       OwnershipLedger ledger,
       TargetLink link,
-      ImageDigest sent,
+      SentMemory memory,
       @Nullable PageRehearsal pages,
       ControlRehearsal control)
       throws IOException, InterruptedException, CommandFailure {
+    ImageDigest sent = memory.begin(guest.image());
     requireTarget(link.peer());
     journal.peer(link.peer());
     STORY.info("Moving guest {} to {}, migration {}.", guest.name(), link.peer(), id);
@@ -217,7 +200,7 @@ final class Migration {
               guest,
               ledger,
               link,
-              sent,
+              memory,
               rounds,
               pacer,
               accepted.faultToken() != null,
@@ -309,7 +292,7 @@ final class Migration {
       SourceGuest guest,
       OwnershipLedger ledger,
       TargetLink link,
-      ImageDigest digest,
+      SentMemory memory,
       RoundSender rounds,
       Pacer pacer,
       boolean mayPostcopy,
@@ -327,7 +310,7 @@ final class Migration {
   private Switchover.Parts preCopy(Course course, long fixedCostNanos)
       throws IOException, InterruptedException, CommandFailure {
     SourceGuest guest = course.guest();
-    DirtyTracker tracker = guest.track(settings.tracking(), course.digest()::differs);
+    DirtyTracker tracker = guest.track(settings.tracking(), course.memory().digest()::differs);
     journal.tracking(tracker.name());
     describe(course, "dirty pages by " + tracker.name());
     OnStall onStall = onStall(course);
@@ -411,7 +394,7 @@ final class Migration {
             course.link(),
             round,
             guest.image(),
-            course.digest(),
+            course.memory().digest(),
             unsent,
             manner,
             progress,
@@ -426,33 +409,10 @@ final class Migration {
           "%.1f".formatted(Objects.requireNonNull(journal.downtimeMillis())),
           (unsent.count() * 4096) >> 20);
       HoldPoint.reached("serving");
-      settled(postcopy.run(course.rounds(), () -> wholeDigest(guest)));
+      course
+          .memory()
+          .settled(postcopy.run(course.rounds(), () -> course.memory().whole(guest.image())));
       return parts;
-    }
-  }
-
-  /**
-   * Of the image, which nothing changes any more. A write that was missed is no reason to break
-   * off: the guest runs there already, and no further attempt finds anything else.
-   */
-  private Digest wholeDigest(SourceGuest guest) throws IOException {
-    Digest sent = Objects.requireNonNull(digest).value();
-    if (!settings.verifyFull()) {
-      return sent;
-    }
-    Digest reread = ImageReread.digest(guest.image());
-    if (!reread.equals(sent)) {
-      STORY.error("The guest's memory here is not what was sent: a write to it was missed.");
-      differs = true;
-    }
-    return reread;
-  }
-
-  private void settled(Settled said) {
-    journal.settled(said);
-    differs |= said.comparison() == Comparison.DIFFERENT;
-    if (said.comparison() == Comparison.UNKNOWN) {
-      STORY.info("The target has every page; it cannot say whether all of them are as sent.");
     }
   }
 
@@ -463,7 +423,7 @@ final class Migration {
         course.rounds(),
         course.link(),
         course.ledger(),
-        course.digest(),
+        course.memory().digest(),
         cancellation,
         journal,
         progress);
@@ -487,25 +447,6 @@ final class Migration {
           "%s is '%s', not '%s' as --target-name demands"
               .formatted(peer.hostAndPort(), peer.name(), wanted));
     }
-  }
-
-  /** Before the hand-over the target is told at once: it holds memory and a waiting guest. */
-  private void tell(TargetLink link, Exception failure, SourceGuest guest, OwnershipLedger ledger) {
-    LedgerState state = ledger.current();
-    if (state != LedgerState.HANDED_OVER
-        && state != LedgerState.SERVING
-        && state != LedgerState.COMPLETED) {
-      Verdict verdict = verdict(failure, guest, ledger);
-      told = link.abort(verdict.reason(), verdict.sentence());
-    }
-  }
-
-  private Verdict verdict(Exception failure, SourceGuest guest, OwnershipLedger ledger) {
-    return Verdict.of(
-        failure,
-        Objects.requireNonNullElse(cancellation.wish(), "an interrupt"),
-        guest.gone(),
-        ledger.current() != LedgerState.PLANNED);
   }
 
   private Offer offer(SourceGuest guest, TargetLink link) {
@@ -553,160 +494,18 @@ final class Migration {
             guest.memoryBytes()));
   }
 
-  /** Returns normally if the guest turns out to have moved after all. */
-  private void settleAfter(Exception failure, SourceGuest guest, OwnershipLedger ledger)
-      throws CommandFailure {
-    cancellation.ignoreFromNowOn(
-        switch (ledger.current()) {
-          case COMPLETED -> "the guest has moved";
-          case HANDED_OVER -> "the target is being asked whether it took the guest over";
-          case SERVING -> "the guest runs on the target";
-          default -> "the guest is being put back here";
-        });
-    switch (ledger.current()) {
-      case COMPLETED -> STORY.warn("The guest has moved; saying goodbye failed.", failure);
-      case HANDED_OVER -> settleOwnership(failure, guest, ledger);
-      case SERVING -> serveOn(failure, guest, ledger);
-      default -> throw putBack(failure, guest, ledger);
-    }
+  private static CommandFailure movedDifferently(SourceGuest guest, OwnershipLedger ledger) {
+    LedgerEnd.released(ledger);
+    return new CommandFailure(
+        ExitCode.FAILED,
+        "what arrived on the target is not what was sent, found out when guest %s ran there"
+                .formatted(guest.name())
+            + " already: it still does, and the copy here, as it was when it left, was kept and"
+            + " stays paused");
   }
 
-  private CommandFailure putBack(Exception failure, SourceGuest guest, OwnershipLedger ledger) {
-    boolean unheard =
-        (ledger.current() == LedgerState.PAUSED || ledger.current() == LedgerState.RECLAIMED)
-            && !told
-            && !(failure instanceof PeerAbortedException);
-    CommandFailure ended = Retreat.putBack(guest, ledger, verdict(failure, guest, ledger), failure);
-    if (unheard) {
-      // It may be ready, and then keeps the guest's memory for as long as a word may come.
-      try {
-        settlement(ledger).withdraw(id, Settlement.WITHDRAWAL);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-      }
-    }
-    return ended;
-  }
-
-  private Settlement settlement(OwnershipLedger ledger) {
-    return new Settlement(target, MigrationFields.peerName(ledger.fields()));
-  }
-
-  private void settleOwnership(Exception failure, SourceGuest guest, OwnershipLedger ledger)
-      throws CommandFailure {
-    STORY.warn(
-        "The hand-over was not confirmed ({}); the guest stays paused until the target's ledger"
-            + " says whose it is.",
-        failure.getMessage());
-    progress.phase("settling ownership");
-    Optional<LedgerState> settled;
-    try {
-      // A target that gave up as its last word does not start the guest later.
-      settled =
-          settlement(ledger)
-              .settle(ledger, settings.settleFor(), !(failure instanceof PeerAbortedException));
-    } catch (InterruptedException | IOException e) {
-      failure.addSuppressed(e);
-      settled = Optional.empty();
-    }
-    if (settled.isEmpty()) {
-      throw new CommandFailure(
-          ExitCode.RECOVERABLE,
-          "%s after the guest was handed over, and the target does not say whether it took it:"
-                  .formatted(failure.getMessage())
-              + " guest %s stays paused here; continue with '%s'"
-                  .formatted(guest.name(), RecoverCommand.of(id, settings.stateDirectory())),
-          failure);
-    }
-    if (settled.get() == LedgerState.RECLAIMED) {
-      Verdict verdict =
-          new Verdict(
-              ExitCode.FAILED,
-              AbortReason.INTERNAL,
-              "%s; the target gave the guest back".formatted(failure.getMessage()));
-      throw Retreat.putBack(guest, ledger, verdict, failure);
-    }
-    if (settled.get() == LedgerState.SERVING) {
-      serveOn(failure, guest, ledger);
-      return;
-    }
-    if (settled.get() == LedgerState.HANDED_OVER) {
-      // The copy here may be the only one left, and is not ended by a program.
-      String recover = RecoverCommand.of(id, settings.stateDirectory());
-      throw new CommandFailure(
-          ExitCode.RECOVERABLE,
-          failure instanceof PeerAbortedException said && said.reason() == AbortReason.GUEST_ENDED
-              ? failure.getMessage() + EndedThere.keptFor(recover)
-              : "%s; guest %s belongs to the target, which took it over and has not started it: %s,"
-                      .formatted(
-                          failure.getMessage(),
-                          guest.name(),
-                          Settlement.howToStartThere(ledger.fields()))
-                  + " then '%s' here; the copy here was kept and stays paused, and '%s --force'"
-                      .formatted(recover, recover)
-                  + " lets it run on if the guest's process there has ended",
-          failure);
-    }
-    STORY.info("The target's ledger says that it took the guest over.");
-  }
-
-  /** The guest runs on the target and needs pages from here; returns when it has them. */
-  private void serveOn(Exception failure, SourceGuest guest, OwnershipLedger ledger)
-      throws CommandFailure {
-    STORY.warn(
-        "The connection was lost ({}); guest {} runs on the target until it needs a page that is"
-            + " only here. Trying to reach the target again for {}.",
-        failure.getMessage(),
-        guest.name(),
-        TimeSpan.format(settings.recoverFor()));
-    try {
-      new Resumption(
-              target, MigrationFields.peerName(ledger.fields()), cancellation, progress, journal)
-          .run(
-              new Resumption.Remains(
-                  ledger, guest.image(), Objects.requireNonNull(digest), () -> wholeDigest(guest)),
-              new PostCopy.Manner(
-                  settings.push(), new Pacer(settings.bandwidth()), settings.compress()),
-              settings.recoverFor())
-          .ifPresentOrElse(this::settled, journal::allThere);
-    } catch (GuestEndedThereException e) {
-      if (!e.knownToHaveRun()) {
-        throw new CommandFailure(
-            ExitCode.RECOVERABLE,
-            EndedThere.unseen(guest.name(), "the target", e)
-                + EndedThere.keptFor(RecoverCommand.of(id, settings.stateDirectory())),
-            e);
-      }
-      throw EndedThere.afterItRan(ledger, "the target", e);
-    } catch (InterruptedException | IOException | RuntimeException e) {
-      failure.addSuppressed(e);
-      throw new CommandFailure(
-          ExitCode.RECOVERABLE,
-          "the target is lost (%s) and %s: guest %s is the target's and waits there as soon as it"
-                  .formatted(
-                      failure.getMessage(),
-                      e instanceof InterruptedException
-                          ? "the attempts to reach it again were called off"
-                          : "could not be reached again",
-                      guest.name())
-              + " needs a page that is only here; keep the paused copy and continue with '%s'"
-                  .formatted(RecoverCommand.of(id, settings.stateDirectory())),
-          failure);
-    } finally {
-      cancellation.ignoreFromNowOn("the migration is ending");
-    }
-  }
-
-  private void release(SourceGuest guest, OwnershipLedger ledger) throws CommandFailure {
-    if (differs) {
-      LedgerEnd.released(ledger);
-      throw new CommandFailure(
-          ExitCode.FAILED,
-          "what arrived on the target is not what was sent, found out when guest %s ran there"
-                  .formatted(guest.name())
-              + " already: it still does, and the copy here, as it was when it left, was kept and"
-              + " stays paused");
-    }
+  /** The guest runs on the target; the paused copy here is of no more use. */
+  private void release(SourceGuest guest, OwnershipLedger ledger) {
     progress.phase("completed");
     guest.stopTracking();
     Double downtime = journal.downtimeMillis();
