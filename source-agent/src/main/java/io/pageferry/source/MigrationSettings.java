@@ -2,6 +2,7 @@ package io.pageferry.source;
 
 import io.pageferry.agent.copies.CopyLimits;
 import io.pageferry.protocol.message.MigrationMode;
+import io.pageferry.protocol.message.PostcopyWish;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -78,6 +79,27 @@ record MigrationSettings(
   /** Whether the link is known to carry less than any codec packs. */
   boolean slowLink() {
     return Pacer.isSlow(bandwidth);
+  }
+
+  /** Whether memory is sent in rounds while the guest runs. */
+  boolean hasRounds() {
+    return mode == MigrationMode.PRECOPY || mode == MigrationMode.HYBRID;
+  }
+
+  /** Whether the guest moves before its pages whatever happens. */
+  boolean isPostcopyPlanned() {
+    return mode == MigrationMode.POSTCOPY || mode == MigrationMode.HYBRID;
+  }
+
+  /** What the target is asked to be ready for. */
+  PostcopyWish postcopyWish() {
+    if (isPostcopyPlanned()) {
+      return PostcopyWish.REQUIRED;
+    }
+    if (mode != MigrationMode.PRECOPY || onStall != OnStall.POSTCOPY) {
+      return PostcopyWish.NO;
+    }
+    return insistOnPostcopy ? PostcopyWish.REQUIRED : PostcopyWish.IF_POSSIBLE;
   }
 
   /** How much may be kept for deltas of a guest with so much memory, in bytes. */

@@ -1,7 +1,23 @@
 package io.pageferry.source;
 
+import io.pageferry.protocol.message.MigrationMode;
+
 /** Decides after each round whether another one is sent. */
 interface RoundRule {
+  /** The one of the user's mode and limits. */
+  static RoundRule of(MigrationSettings settings, long memoryBytes) {
+    if (settings.mode() == MigrationMode.HYBRID) {
+      return new HybridRounds(settings.maxRounds());
+    }
+    return new Convergence(
+        new Convergence.Limits(
+            settings.maxRounds(),
+            settings.maxSentRatio(),
+            settings.dirtyThreshold(),
+            settings.downtimeLimit().toNanos(),
+            memoryBytes));
+  }
+
   /**
    * What to do after this round.
    *

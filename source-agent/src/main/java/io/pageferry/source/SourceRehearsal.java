@@ -1,0 +1,83 @@
+package io.pageferry.source;
+
+import io.pageferry.agent.process.LowPriority;
+import io.pageferry.guest.control.GuestControlException;
+import io.pageferry.protocol.page.PageCodec;
+import io.pageferry.protocol.page.PageRehearsal;
+import io.pageferry.protocol.rehearsal.ConversationRehearsal;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What this agent does for the first time before a guest has to wait for it: while the target
+ * prepares itself and, of pages, beside the first round where there is one, whose own pages need
+ * the processor more until then.
+ *
+ * <p>Threading: the driver thread. From {@link #begin} to {@link #await} the guest's control is not
+ * the driver's.
+ */
+final class SourceRehearsal implements AutoCloseable {
+  private final MigrationSettings settings;
+
+  /** Null where there is a first round to do this beside. */
+  private final @Nullable PageRehearsal pages;
+
+  private final ControlRehearsal control;
+
+  private SourceRehearsal(MigrationSettings settings, SourceGuest guest) {
+    this.settings = settings;
+    pages = settings.hasRounds() ? null : pages();
+    control = ControlRehearsal.begin(guest);
+  }
+
+  /** These run while the target's preflight does. */
+  static SourceRehearsal begin(MigrationSettings settings, SourceGuest guest) {
+    ConversationRehearsal.begin();
+    if (zstdIsNeededAtOnce(settings)) {
+      linkZstd(settings);
+    }
+    return new SourceRehearsal(settings, guest);
+  }
+
+  /** Of the page's way; goes on until it is done or closed. */
+  static PageRehearsal pages() {
+    return PageRehearsal.begin(LowPriority.threads("page-rehearsal"));
+  }
+
+  /** Not where it may be chosen later, beside the first round. */
+  private static boolean zstdIsNeededAtOnce(MigrationSettings settings) {
+    return settings.slowLink() || settings.compress() == Compression.ZSTD || !settings.hasRounds();
+  }
+
+  private static void linkZstd(MigrationSettings settings) {
+    if (settings.compress() == Compression.AUTO || settings.compress() == Compression.ZSTD) {
+      PageCodec.linkZstd();
+    }
+  }
+
+  /**
+   * The target is ready. Returns when the guest's control is the driver's again.
+   *
+   * @throws GuestControlException if the guest does not answer
+   */
+  void await() throws GuestControlException, InterruptedException {
+    if (pages != null) {
+      pages.close();
+    }
+    control.await();
+  }
+
+  /** The first round is about to begin. */
+  void besideTheRounds() {
+    if (!zstdIsNeededAtOnce(settings)) {
+      linkZstd(settings);
+    }
+  }
+
+  @Override
+  public void close() {
+    control.close();
+    if (pages != null) {
+      pages.close();
+    }
+  }
+}
