@@ -313,7 +313,7 @@ final class MigrateCommand implements Callable<ExitCode> {
   public ExitCode call() throws CommandFailure {
     MigrationSettings settings = settings();
     UUID id = identity();
-    Oversight oversight = Oversight.of(id, mode, target.getHostString() + ":" + target.getPort());
+    Oversight oversight = Oversight.of(id, mode, AddressConverter.text(target));
     MigrationJournal journal = oversight.journal();
     try (SignalWatch signals = SignalWatch.over(oversight.cancellation())) {
       try (PeerConnector connector = new PeerConnector(transport());
@@ -371,7 +371,6 @@ final class MigrateCommand implements Callable<ExitCode> {
         "--json names a file in a folder that is not there, or a folder: " + json);
     return new MigrationSettings(
         guest,
-        target,
         targetName,
         mode,
         channels,

@@ -102,7 +102,7 @@ final class Migration {
         settings.stateDirectory(),
         LedgerSide.SOURCE,
         id,
-        MigrationFields.begin(guest, settings, recovery));
+        MigrationFields.begin(guest, settings, target.address(), recovery));
   }
 
   private void move(SourceGuest guest, OwnershipLedger ledger, SentMemory memory, Rescue rescue)

@@ -1,7 +1,9 @@
 package io.pageferry.source;
 
+import io.pageferry.agent.cli.AddressConverter;
 import io.pageferry.agent.ledger.LedgerFields;
 import io.pageferry.protocol.message.MigrationMode;
+import java.net.InetSocketAddress;
 import java.util.Map;
 
 /**
@@ -21,15 +23,17 @@ final class MigrationFields {
   /**
    * Of a migration that begins.
    *
+   * @param target where it is to go
    * @param recovery how {@code source recover} reaches the target again
    */
   static LedgerFields begin(
-      SourceGuest guest, MigrationSettings settings, Map<String, String> recovery) {
+      SourceGuest guest,
+      MigrationSettings settings,
+      InetSocketAddress target,
+      Map<String, String> recovery) {
     LedgerFields fields =
         withMode(
-                LedgerFields.of(
-                        guest.name(),
-                        settings.target().getHostString() + ":" + settings.target().getPort())
+                LedgerFields.of(guest.name(), AddressConverter.text(target))
                     .withDescription(settings.description().toAbsolutePath().toString())
                     .withImages(guest.imagePaths()),
                 settings.mode())

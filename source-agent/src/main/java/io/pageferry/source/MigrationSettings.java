@@ -3,7 +3,6 @@ package io.pageferry.source;
 import io.pageferry.agent.copies.CopyLimits;
 import io.pageferry.protocol.message.MigrationMode;
 import io.pageferry.protocol.message.PostcopyWish;
-import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
@@ -12,7 +11,6 @@ import org.jspecify.annotations.Nullable;
  * What the user asked for.
  *
  * @param description the file that describes the guest
- * @param target the target agent
  * @param targetName the name that the target's certificate must have; null for any of our authority
  * @param mode how the memory moves
  * @param dataChannels 1 to 16
@@ -42,7 +40,6 @@ import org.jspecify.annotations.Nullable;
  */
 record MigrationSettings(
     Path description,
-    InetSocketAddress target,
     @Nullable String targetName,
     MigrationMode mode,
     int dataChannels,

@@ -11,14 +11,17 @@ import io.pageferry.guest.control.GuestPlace;
 import io.pageferry.guest.description.DescriptionException;
 import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.protocol.channel.PeerConnector;
+import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
+import picocli.CommandLine.TypeConversionException;
 
 /**
  * A migration whose agent is no more, as far as its ledger tells of it: which guest, with whom, how
- * the target is reached again, and what its user is told as long as a question stays open.
+ * the target is reached again, and what its user is told as long as a question stays open or when
+ * nothing is left.
  *
  * <p>Threading: the driver thread.
  */
@@ -26,6 +29,9 @@ final class OrphanedMigration {
   private static final Logger STORY = LogOutput.story("source");
 
   private final OwnershipLedger ledger;
+
+  /** Looked up once, so that one host is asked and then served. */
+  private @Nullable InetSocketAddress address;
 
   /**
    * @param ledger whoever opened it closes it
@@ -63,24 +69,35 @@ final class OrphanedMigration {
 
   /** With what the target was reached, unless the user gives something else. */
   PeerConnector connector(TlsOptions tls) throws CommandFailure {
-    return new PeerConnector(
-        tls.clientSettings(new AddressConverter().convert(peer()), STORY, ledger.fields().more()));
+    return new PeerConnector(tls.clientSettings(address(), STORY, ledger.fields().more()));
   }
 
-  TargetPlace target(PeerConnector connector) {
-    return new TargetPlace(
-        connector, new AddressConverter().convert(peer()), SourceAgent.INTRODUCTION);
+  TargetPlace target(PeerConnector connector) throws CommandFailure {
+    return new TargetPlace(connector, address(), SourceAgent.INTRODUCTION);
+  }
+
+  private InetSocketAddress address() throws CommandFailure {
+    InetSocketAddress known = address;
+    if (known == null) {
+      try {
+        known = new AddressConverter().convert(peer());
+      } catch (TypeConversionException e) {
+        throw undecided("its ledger does not say where the target is: " + e.getMessage(), e);
+      }
+      address = known;
+    }
+    return known;
   }
 
   GuestDescription description() throws CommandFailure {
     String path = ledger.fields().description();
     if (path == null) {
-      throw open("the ledger does not say where the guest is described", null);
+      throw undecided("the ledger does not say where the guest is described", null);
     }
     try {
       return GuestDescription.load(Path.of(path));
     } catch (DescriptionException e) {
-      throw open(String.valueOf(e.getMessage()), e);
+      throw undecided(String.valueOf(e.getMessage()), e);
     }
   }
 
@@ -91,7 +108,7 @@ final class OrphanedMigration {
   }
 
   /** Nobody knows yet whose the guest is, or it is this side's and does not run. */
-  CommandFailure open(String what, @Nullable Exception cause) {
+  CommandFailure undecided(String what, @Nullable Exception cause) {
     return new CommandFailure(
         ExitCode.RECOVERABLE,
         "guest %s stays paused here: %s; try again with '%s'"
@@ -100,7 +117,7 @@ final class OrphanedMigration {
   }
 
   /** The guest is the target's, and has not got all of its pages. */
-  CommandFailure waiting(String what, @Nullable Exception cause) {
+  CommandFailure lackingPages(String what, @Nullable Exception cause) {
     return new CommandFailure(
         ExitCode.RECOVERABLE,
         "guest %s is %s's and waits there as soon as it needs a page that is only here: %s; keep the"
@@ -109,7 +126,12 @@ final class OrphanedMigration {
         cause);
   }
 
-  /** The copy here may be the only guest there is, or an older one of a guest that has run on. */
+  /**
+   * The guest has ended on the target, and the copy here may be the only guest there is, or an
+   * older one of a guest that has run on. If that has ended too, the ledger is closed.
+   *
+   * @return what the command ends with
+   */
   CommandFailure endedUnseen(@Nullable Exception cause) throws CommandFailure {
     String ended = EndedThere.unseen(guestName(), peer(), cause);
     if (processEnded() || GuestPlace.of(description()).isDeserted()) {

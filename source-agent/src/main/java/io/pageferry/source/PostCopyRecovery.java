@@ -79,7 +79,7 @@ final class PostCopyRecovery {
         report(oversight.journal().failed(e));
         throw signals.failed(e);
       } catch (IOException e) {
-        throw signals.failed(migration.waiting(String.valueOf(e.getMessage()), e));
+        throw signals.failed(migration.lackingPages(String.valueOf(e.getMessage()), e));
       }
     }
   }
@@ -121,7 +121,7 @@ final class PostCopyRecovery {
           ? EndedThere.afterItRan(ledger, migration.peer(), e)
           : migration.endedUnseen(e);
     } catch (InterruptedException e) {
-      throw migration.waiting("the attempts to reach it were called off", e);
+      throw migration.lackingPages("the attempts to reach it were called off", e);
     } finally {
       oversight.cancellation().ignoreFromNowOn("the recovery is ending");
     }
@@ -144,15 +144,17 @@ final class PostCopyRecovery {
         return;
       }
     } catch (GuestControlException e) {
-      throw migration.waiting("the copy here does not answer (%s)".formatted(e.getMessage()), e);
+      throw migration.lackingPages(
+          "the copy here does not answer (%s)".formatted(e.getMessage()), e);
     }
     try (GuestControl control = place.connect()) {
       if (control.status().running()) {
-        throw migration.waiting(
+        throw migration.lackingPages(
             "the copy here runs, so that its memory is not what it was any more", null);
       }
     } catch (IOException e) {
-      throw migration.waiting("the copy here does not answer (%s)".formatted(e.getMessage()), e);
+      throw migration.lackingPages(
+          "the copy here does not answer (%s)".formatted(e.getMessage()), e);
     }
   }
 }

@@ -93,7 +93,7 @@ final class Recovery {
                 .formatted(ledger.migration(), ledger.current());
       };
     } catch (IOException e) {
-      throw migration.open(String.valueOf(e.getMessage()), e);
+      throw migration.undecided(String.valueOf(e.getMessage()), e);
     }
   }
 
@@ -121,7 +121,7 @@ final class Recovery {
       Settlement settlement = settlement(connector);
       Optional<LedgerState> settled = settlement.settle(ledger, settleFor, true);
       if (settled.isEmpty()) {
-        throw migration.open(
+        throw migration.undecided(
             "%s does not say whether it took the guest over".formatted(migration.peer()), null);
       }
       return switch (settled.get()) {
@@ -131,7 +131,7 @@ final class Recovery {
         default -> release.run();
       };
     } catch (InterruptedException e) {
-      throw migration.open("the recovery was interrupted", e);
+      throw migration.undecided("the recovery was interrupted", e);
     }
   }
 
@@ -139,7 +139,7 @@ final class Recovery {
       throws IOException, InterruptedException, CommandFailure {
     return PostCopyFields.any(ledger.fields()) && settlement.hasEndedUnseen(ledger.migration())
         ? migration.endedUnseen(null)
-        : migration.open(
+        : migration.undecided(
             "%s took the guest over and has not started it: %s, or add --force here if its"
                     .formatted(migration.peer(), Settlement.howToStartThere(ledger.fields()))
                 + " process there has ended",
@@ -161,9 +161,9 @@ final class Recovery {
     try {
       ended = settlement.hasEndedUnseen(ledger.migration());
     } catch (InterruptedException e) {
-      throw migration.waiting("the recovery was interrupted", e);
+      throw migration.lackingPages("the recovery was interrupted", e);
     } catch (IOException e) {
-      throw migration.waiting(
+      throw migration.lackingPages(
           "it cannot be asked whether the guest has ended (" + e.getMessage() + ")", e);
     }
     if (!ended) {
@@ -180,7 +180,7 @@ final class Recovery {
     return putBack("was taken back by force");
   }
 
-  private Settlement settlement(PeerConnector connector) {
+  private Settlement settlement(PeerConnector connector) throws CommandFailure {
     return new Settlement(migration.target(connector), migration.peerName());
   }
 
@@ -194,7 +194,7 @@ final class Recovery {
       if (migration.processEnded() || place.isDeserted()) {
         throw endedHere(place, stuck);
       }
-      throw migration.open("it cannot be resumed (%s)".formatted(stuck.getMessage()), stuck);
+      throw migration.undecided("it cannot be resumed (%s)".formatted(stuck.getMessage()), stuck);
     }
     ledger.record(LedgerState.FAILED);
     return "Guest %s %s and runs on here.".formatted(migration.guestName(), why);

@@ -161,13 +161,13 @@ final class ServeCommand implements Callable<ExitCode> {
             metrics == null ? null : MetricsEndpoint.start(metrics, registry)) {
       InetSocketAddress address = server.listen(listen);
       Runtime.getRuntime().addShutdownHook(hook);
-      System.out.println("listening on " + text(address));
+      System.out.println("listening on " + AddressConverter.text(address));
       story.info(
           "guests described in {} may come; {} transport, control socket {}{}",
           settings.guests(),
           server.transport().optionName(),
           socket.path(),
-          endpoint == null ? "" : ", metrics on " + text(endpoint.address()));
+          endpoint == null ? "" : ", metrics on " + AddressConverter.text(endpoint.address()));
       asked.await();
       story.info("stopping: what is not taken over yet is abandoned");
     } catch (IOException e) {
@@ -295,10 +295,5 @@ final class ServeCommand implements Callable<ExitCode> {
               : ControlReply.refused(ROLE, "no such migration is being received here");
       default -> ControlReply.refused(ROLE, "'" + request.command() + "' is not understood");
     };
-  }
-
-  private static String text(InetSocketAddress address) {
-    String host = address.getHostString();
-    return (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + address.getPort();
   }
 }

@@ -9,10 +9,10 @@ import io.micrometer.core.instrument.binder.system.ProcessorMetrics;
 import io.micrometer.core.instrument.binder.system.UptimeMetrics;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import io.pageferry.agent.cli.AddressConverter;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.net.BindException;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.Properties;
@@ -68,7 +68,7 @@ public final class MetricsEndpoint implements AutoCloseable {
     } catch (BindException e) {
       throw new IOException(
           "cannot serve metrics on "
-              + text(address)
+              + AddressConverter.numeric(address)
               + ": "
               + e.getMessage()
               + "; choose another address for --metrics",
@@ -122,12 +122,5 @@ public final class MetricsEndpoint implements AutoCloseable {
     server.stop(0);
     threads.shutdownNow();
     collections.close();
-  }
-
-  private static String text(InetSocketAddress address) {
-    InetAddress host = address.getAddress();
-    return (host == null ? address.getHostString() : host.getHostAddress())
-        + ":"
-        + address.getPort();
   }
 }

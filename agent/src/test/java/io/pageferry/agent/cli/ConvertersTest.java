@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -23,6 +24,21 @@ class ConvertersTest {
     assertThatThrownBy(() -> new SizeConverter().convert("much"))
         .isInstanceOf(TypeConversionException.class)
         .hasMessageContaining("much");
+  }
+
+  /** A ledger keeps where the target is as text, and a recovery reads it. */
+  @Test
+  void anAddressIsReadAsItWasWritten() {
+    for (String text : List.of("127.0.0.1:7420", "[::1]:7420", "[fe80::1%1]:1", "beta.invalid:0")) {
+      InetSocketAddress address = addresses.convert(text);
+      assertThat(addresses.convert(AddressConverter.text(address)))
+          .describedAs(text)
+          .isEqualTo(address);
+    }
+    assertThat(AddressConverter.text(addresses.convert("beta.invalid:7")))
+        .isEqualTo("beta.invalid:7");
+    assertThat(AddressConverter.numeric(addresses.convert("[::1]:7")))
+        .isEqualTo("[0:0:0:0:0:0:0:1]:7");
   }
 
   @Test
