@@ -6,10 +6,11 @@ import io.pageferry.protocol.page.ContentHash;
  * Whether one channel's pages are offered by their digests: a digest costs both sides some time of
  * a processor, which only a link that is waited for repays.
  *
- * <p>Pages are sent in stretches, each either with offers or without. Under a cap of less than
- * {@link #WORTHWHILE_BYTES_PER_SECOND} they are begun with, and bytes decide: offers stay as long
- * as what is found saves more of the link than digests and hashing take of it, and else are tried
- * again a stretch at a time, so that the place where guests begin to be alike is not missed.
+ * <p>Under a cap of less than {@link #WORTHWHILE_BYTES_PER_SECOND} they are: who sets one wants
+ * fewer bytes. On a link so slow that there is always time to hash ({@link Pacer#isSlow}) bytes
+ * decide after each stretch of pages: offers stay as long as what is found saves a few times what
+ * the digests take, and else are tried again a stretch at a time, so that the place where guests
+ * begin to be alike is not missed. The target remembers there what comes unoffered.
  *
  * <p>Elsewhere it goes by the clock, as nobody knows what the link carries. Offers are tried where
  * the sender waits for a link that carries less than that. Then both ways are compared, a stretch
@@ -30,13 +31,10 @@ final class Deduplication {
   static final long STRETCH_NANOS = 20_000_000;
 
   /**
-   * What an offer costs in bytes, in digests: as much again goes where blocks that are packed
-   * together break up, and in the time that an answer takes.
+   * What is found must save so many times what the digests take: as much again goes where blocks
+   * that are packed together break up, and in the time that an answer takes.
    */
-  private static final int DIGESTS = 3;
-
-  /** What hashing a page takes, in which the link could carry something. */
-  private static final long HASHING_NANOS = 3_000;
+  private static final int PAYING = 3;
 
   /** A smaller share of the time is not waiting, but handing frames over. */
   private static final double WAITING = 0.25;
@@ -54,8 +52,7 @@ final class Deduplication {
 
   private final boolean always;
 
-  /** What an offered page costs, in bytes of a link whose cap is known; 0 where none is. */
-  private final double offerBytes;
+  private final boolean byBytes;
 
   private final double slowBytesPerSecond;
   private boolean offering;
@@ -89,9 +86,9 @@ final class Deduplication {
    * @param channels that share the link
    */
   Deduplication(boolean wanted, long cap, int channels) {
-    this.always = wanted;
     boolean capped = cap > 0 && cap < WORTHWHILE_BYTES_PER_SECOND;
-    this.offerBytes = capped ? DIGESTS * ContentHash.BYTES + HASHING_NANOS * (double) cap / 1e9 : 0;
+    this.byBytes = !wanted && Pacer.isSlow(cap);
+    this.always = wanted || (capped && !byBytes);
     this.slowBytesPerSecond = (double) WORTHWHILE_BYTES_PER_SECOND / channels;
     offering = always || capped;
   }
@@ -126,18 +123,27 @@ final class Deduplication {
     nanos += tookNanos;
     waitNanos += linkNanos;
     if (pages >= STRETCH_PAGES && nanos >= STRETCH_NANOS) {
-      if (!always && offerBytes > 0) {
+      if (byBytes) {
         judgeByBytes();
       } else if (!always) {
         judgeByClock((double) nanos / pages);
       }
-      pages = 0;
-      bytes = 0;
-      nanos = 0;
-      waitNanos = 0;
-      answered = 0;
-      found = 0;
+      beginStretch();
     }
+  }
+
+  /** What was not judged in the last round is not to be counted to the next one. */
+  void beginRound() {
+    beginStretch();
+  }
+
+  private void beginStretch() {
+    pages = 0;
+    bytes = 0;
+    nanos = 0;
+    waitNanos = 0;
+    answered = 0;
+    found = 0;
   }
 
   private void judgeByBytes() {
@@ -145,9 +151,12 @@ final class Deduplication {
       offering = ++since >= pause;
       return;
     }
+    if (answered == 0) {
+      return; // of pages that are not offered, because something better is known of them
+    }
     // A page that is not sent would have been as long as those that are.
     double saved = (double) found * bytes / Math.max(1, answered - found);
-    if (saved >= offerBytes * answered) {
+    if (saved >= (double) PAYING * ContentHash.BYTES * answered) {
       pause = 0;
     } else {
       offering = false;

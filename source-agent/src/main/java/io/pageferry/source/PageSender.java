@@ -120,6 +120,9 @@ final class PageSender implements AutoCloseable {
     linkBytes = 0;
     linkNanos = 0;
     coming.clear();
+    if (dedup != null) {
+      dedup.beginRound();
+    }
     if (index == 0) {
       for (RoundWork.Holes holes : work.holes()) {
         sendHoles(round, holes.region(), holes.spans(), tally);
@@ -219,8 +222,13 @@ final class PageSender implements AutoCloseable {
       taking.referred.clear();
       sendContent(round, taking);
     }
-    choice.sent(
-        pages, emittedBytes - bytesBefore, System.nanoTime() - begin, emittingNanos - waitedBefore);
+    if (!again) {
+      choice.sent(
+          pages,
+          emittedBytes - bytesBefore,
+          System.nanoTime() - begin,
+          emittingNanos - waitedBefore);
+    }
   }
 
   private ByteBuf snapshot(RoundWork.Piece piece) throws IOException {
@@ -276,11 +284,11 @@ final class PageSender implements AutoCloseable {
     long begin = System.nanoTime();
     oldest.referred.found(link.found(index));
     linkNanos += System.nanoTime() - begin;
-    if (dedup != null && !again) {
-      dedup.answered(oldest.referred.count(), oldest.referred.notWanted());
-    }
     if (again || coming.full()) {
       oldest.referred.waitForNone();
+    }
+    if (dedup != null && !again) {
+      dedup.answered(oldest.referred.count(), oldest.referred.notWanted());
     }
     int place = 0;
     int putOff = 0;

@@ -52,6 +52,13 @@ class DeduplicationTest {
     assertThat(shareOffered(new Deduplication(false, 0, 1), busy, hashing)).isZero();
   }
 
+  @Test
+  void whoSetsACapWantsFewerBytes() {
+    Costs busy = new Costs(PAGE, 60_000, 2_000);
+    Costs hashing = new Costs(PAGE, 90_000, 2_000);
+    assertThat(shareOffered(new Deduplication(false, GIGABIT, 1), busy, hashing)).isEqualTo(1);
+  }
+
   /** Of so many pieces of pages as long as that, so many of a hundred of which are there. */
   private static double shareOffered(
       Deduplication choice, int all, int pageBytes, int percentFound) {
@@ -67,7 +74,7 @@ class DeduplicationTest {
       }
       // The wait hides the hashing, however long that takes.
       choice.sent(
-          PIECE, digests + (long) pageBytes * (PIECE - found), 100_000L * PIECE, 50_000L * PIECE);
+          PIECE, digests + (long) pageBytes * (PIECE - found), 5_000L * PIECE, 2_000L * PIECE);
     }
     return (double) times / all;
   }
@@ -76,20 +83,29 @@ class DeduplicationTest {
   private static final int ALL = 4000;
 
   @Test
-  void underACapAnOfferIsWorthWhatItSavesOfTheLink() {
+  void underALowCapAnOfferIsWorthWhatItSaves() {
     assertThat(shareOffered(new Deduplication(false, SLOW, 1), ALL, PACKED, 20)).isEqualTo(1);
     assertThat(shareOffered(new Deduplication(false, SLOW, 1), ALL, PACKED, 95)).isEqualTo(1);
     assertThat(shareOffered(new Deduplication(false, SLOW, 1), ALL, PACKED, 100)).isEqualTo(1);
     assertThat(shareOffered(new Deduplication(false, SLOW, 1), ALL, PACKED, 4))
         .as("digests are more than that")
         .isBetween(0.1, 0.2);
-    assertThat(shareOffered(new Deduplication(false, GIGABIT, 1), ALL, 4096, 20)).isEqualTo(1);
-    assertThat(shareOffered(new Deduplication(false, GIGABIT, 1), ALL, PACKED, 20))
-        .as("the link carries more while these are hashed")
-        .isBetween(0.1, 0.2);
     assertThat(shareOffered(new Deduplication(true, SLOW, 1), ALL, PACKED, 0))
         .as("told to")
         .isEqualTo(1);
+  }
+
+  @Test
+  void pagesThatAreNotOfferedSayNothing() {
+    Deduplication choice = new Deduplication(false, SLOW, 1);
+    choice.sent(10 * Deduplication.STRETCH_PAGES, 1000, 1_000_000_000, 0);
+    assertThat(choice.offering()).isTrue();
+    choice.beginRound();
+    choice.answered(PIECE, PIECE);
+    choice.beginRound();
+    choice.answered(Deduplication.STRETCH_PAGES, 0);
+    choice.sent(Deduplication.STRETCH_PAGES, 1 << 20, 1_000_000_000, 0);
+    assertThat(choice.offering()).as("the former round's find is forgotten").isFalse();
   }
 
   @Test

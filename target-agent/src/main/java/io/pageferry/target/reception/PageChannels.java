@@ -89,6 +89,7 @@ final class PageChannels implements AutoCloseable {
     PageLanding landing =
         new PageLanding(
             index,
+            granted,
             fault ? "the fault channel" : "data channel " + index,
             place.berth(),
             new PageDecoder(place.layout(), channel.allocator(), capabilities),

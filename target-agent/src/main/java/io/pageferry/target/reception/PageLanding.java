@@ -7,6 +7,7 @@ import io.pageferry.protocol.conversation.SourceConversation;
 import io.pageferry.protocol.frame.Frame;
 import io.pageferry.protocol.frame.ProtocolException;
 import io.pageferry.protocol.message.AbortReason;
+import io.pageferry.protocol.message.Found;
 import io.pageferry.protocol.message.MessageCodec;
 import io.pageferry.protocol.message.RoundEnd;
 import io.pageferry.protocol.page.PageBatch;
@@ -38,6 +39,7 @@ final class PageLanding implements FrameListener, PageSink {
   private final LandedPages landed;
   private final LinkEvents events;
 
+  private final long begun = System.nanoTime();
   private Berth berth;
   private boolean detached;
   private long landedInRound;
@@ -48,12 +50,15 @@ final class PageLanding implements FrameListener, PageSink {
 
   private int referred;
 
-  private final SpareTime spareTime =
-      new SpareTime(SourceConversation.MAX_UNANSWERED_REFERENCES, System.nanoTime());
+  private final SpareTime spareTime;
   private int pagesInFrame;
 
+  /**
+   * @param channels how many bring pages in all
+   */
   PageLanding(
       int channel,
+      int channels,
       String name,
       Berth berth,
       PageDecoder decoder,
@@ -61,6 +66,7 @@ final class PageLanding implements FrameListener, PageSink {
       LandedPages landed,
       LinkEvents events) {
     this.channel = channel;
+    this.spareTime = new SpareTime(channels, SourceConversation.MAX_UNANSWERED_REFERENCES);
     this.name = name;
     this.berth = berth;
     this.decoder = decoder;
@@ -102,23 +108,41 @@ final class PageLanding implements FrameListener, PageSink {
     admittedRound = 0;
     referred = 0;
     pagesInFrame = 0;
+    spareTime.begins(time());
     try {
       decoder.decode(payload, this);
       berth.flush();
     } finally {
       berth.release();
     }
-    spareTime.landed(System.nanoTime(), pagesInFrame, referred > 0);
     if (referred > 0) {
       answer(from);
+    } else {
+      spareTime.landed(time(), pagesInFrame);
     }
+  }
+
+  private static boolean isWanted(byte[] found) {
+    for (byte finding : found) {
+      if (finding == Found.WANTED) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** From 0 on. */
+  private long time() {
+    return System.nanoTime() - begun;
   }
 
   private void answer(PeerChannel to) throws ProtocolException {
     if (!to.isWritable()) {
       throw ProtocolException.violation("the answers to its references are not read on " + name);
     }
-    to.send(barrier.answer(channel, admittedRound, Arrays.copyOf(findings, referred)));
+    byte[] found = Arrays.copyOf(findings, referred);
+    to.send(barrier.answer(channel, admittedRound, found));
+    spareTime.answered(time(), isWanted(found));
   }
 
   private void end(RoundEnd end) throws ProtocolException {

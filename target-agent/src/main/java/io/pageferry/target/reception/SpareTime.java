@@ -1,57 +1,85 @@
 package io.pageferry.target.reception;
 
 /**
- * Whether the pages of one channel come so slowly that the time to hash them is there, and whether
- * that is still to be done: a source that finds that offers do not pay sends its pages unasked, and
- * what is not remembered then is not found when another guest's source asks for it.
+ * Whether one channel waits so long for its pages that it may hash them as well, and whether that
+ * is still to be done: a source that offers pages, and finds that it does not pay, sends the next
+ * ones unasked, and what is not remembered then is not found when another guest's source asks for
+ * it. A source that never offers wants nothing of it remembered.
+ *
+ * <p>Only waiting counts. A target that is itself what takes so long is not given more to do.
  *
  * <p>Pure arithmetic. Owned by the channel's landing.
  */
 final class SpareTime {
-  /**
-   * Of 150 MB/s, below which sources offer pages; one takes some three microseconds to be hashed.
-   */
-  static final long SLOW_PAGE_NANOS = 27_000;
+  /** For each page; hashing one takes some three microseconds. */
+  static final long WAITING_NANOS = 20_000;
 
   /** Fewer pages come in one frame, which tells nothing of the link. */
   static final int STRETCH_PAGES = 256;
 
+  private final long enough;
   private final int mostUnanswered;
-  private long begin;
+  private long ended = -1;
+  private long waited;
   private int pages;
-  private boolean slow;
+  private boolean waits;
+  private boolean everAsked;
 
   /** So many frames may still come of pages that were offered, and hashed then. */
   private int offered;
 
   /**
+   * @param channels that share the link, and one host
    * @param mostUnanswered so many offers may be on their way
-   * @param now the time, in nanoseconds of any clock
    */
-  SpareTime(int mostUnanswered, long now) {
+  SpareTime(int channels, int mostUnanswered) {
+    this.enough = WAITING_NANOS * channels;
     this.mostUnanswered = mostUnanswered;
-    this.begin = now;
   }
 
   /**
-   * A frame has landed.
+   * A frame is here.
+   *
+   * @param now the time, in nanoseconds of any clock from 0 on
+   */
+  void begins(long now) {
+    if (ended >= 0) {
+      waited += now - ended;
+    }
+  }
+
+  /**
+   * It has landed.
    *
    * @param now on the same clock
    * @param count pages that came in it with content
-   * @param asked whether it offered pages instead
    */
-  void landed(long now, int count, boolean asked) {
-    offered = asked ? Math.min(mostUnanswered, offered + 1) : Math.max(0, offered - 1);
+  void landed(long now, int count) {
+    ended = now;
+    offered = Math.max(0, offered - 1);
     pages += count;
     if (pages >= STRETCH_PAGES) {
-      slow = now - begin >= SLOW_PAGE_NANOS * pages;
-      begin = now;
+      waits = waited >= enough * pages;
+      waited = 0;
       pages = 0;
+    }
+  }
+
+  /**
+   * As {@link #landed}, of one that offered pages.
+   *
+   * @param wanted whether one of them is to be sent
+   */
+  void answered(long now, boolean wanted) {
+    ended = now;
+    everAsked = true;
+    if (wanted) {
+      offered = Math.min(mostUnanswered, offered + 1);
     }
   }
 
   /** Whether the pages of the next frame are to be hashed. */
   boolean suffices() {
-    return slow && offered == 0;
+    return waits && everAsked && offered == 0;
   }
 }

@@ -72,16 +72,20 @@ class SharedContentsTest {
   @Test
   void whatLandedUnaskedIsFoundWhenItIsRemembered() throws IOException {
     try (SharedContents shared = new SharedContents(Sharing.SENDER, List.of())) {
-      GuestContents first = shared.arriving("one", image("first", 'a'));
-      ByteBuf landed = Unpooled.directBuffer(3 * 4096).writeZero(4096);
-      for (int i = 0; i < 2 * 4096; i++) {
-        landed.writeByte('a');
-      }
-      // Not from its beginning on: a page of zeros, and two of which the image has one.
-      first.search().remember(0, 0, landed.skipBytes(4096).slice(4096, 4096));
+      byte[] pages = new byte[3 * 4096];
+      Arrays.fill(pages, 4096, 2 * 4096, (byte) 'a');
+      Arrays.fill(pages, 2 * 4096, 3 * 4096, (byte) 'b');
+      Path file = Files.write(folder.resolve("first"), pages);
+      GuestContents first =
+          shared.arriving("one", List.of(new ImageRegion(0, "ram", file, pages.length, 4096)));
+      // As it comes, behind the header of its run: the image's pages from the second on.
+      ByteBuf landed = Unpooled.directBuffer().writeZero(16).writeBytes(pages, 4096, 2 * 4096);
+      first.search().remember(0, 1, landed.skipBytes(16));
+      assertThat(landed.readableBytes()).isEqualTo(2 * 4096);
       landed.release();
       GuestContents second = shared.arriving("one", image("second", 'y'));
       assertThat(find(second, 'a')).isEqualTo(Found.HELD);
+      assertThat(find(second, 'b')).isEqualTo(Found.HELD);
       assertThat(find(shared.arriving("two", image("other", 'z')), 'a')).isEqualTo(Found.WANTED);
     }
   }
