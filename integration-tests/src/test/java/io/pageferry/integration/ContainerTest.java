@@ -424,14 +424,24 @@ final class ContainerTest {
         assertThat(agent.transcript().text()).contains("stays paused", "source recover");
       }
       assertThat(guest.isRunning()).isFalse();
-      SystemCommand.run("docker", "start", other.getContainerId());
-      recoverHere(RECOVERABLE, "--force");
+      startAgain(other);
+      String migration = report(spec).path("migration").asText();
+      recoverHere(RECOVERABLE, "--force", migration, "--settle-for", "5s");
       assertThat(guest.isRunning()).isFalse();
-      recoverHere(0, "runs on here", report(spec).path("migration").asText(), "--force");
+      recoverHere(0, "runs on here", migration, "--force");
       assertThat(guest.isRunning()).isTrue();
       assertWhole(guest);
       guest.quit();
     }
+  }
+
+  /** Returns when its agent listens once more. */
+  private static void startAgain(GenericContainer<?> target) throws Exception {
+    int before = target.getLogs().split("listening on ", -1).length;
+    SystemCommand.run("docker", "start", target.getContainerId());
+    await("the agent")
+        .atMost(START)
+        .until(() -> target.getLogs().split("listening on ", -1).length > before);
   }
 
   private static void recoverHere(int exit, String said, String... options) throws Exception {
@@ -470,7 +480,7 @@ final class ContainerTest {
         assertThat(agent.awaitExit(LIMIT)).describedAs(agent.state()).isEqualTo(RECOVERABLE);
         assertThat(agent.transcript().text()).contains("keep the paused copy", "source recover");
       }
-      SystemCommand.run("docker", "start", other.getContainerId());
+      startAgain(other);
       recoverHere(FAILED, "ended there");
       assertThat(guest.isRunning()).isFalse();
       assertWhole(guest);

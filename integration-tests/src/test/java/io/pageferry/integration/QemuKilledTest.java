@@ -39,7 +39,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /**
  * QEMU is killed on either side, at each moment of a migration: where the guest's memory is whole
  * on one side, the guest goes on there, and elsewhere it is said where it ended. The moments are
- * hit by making the source agent wait there ({@code PAGEFERRY_HOLD}).
+ * hit by making an agent wait there ({@code PAGEFERRY_HOLD}).
  */
 @ExtendWith(Hosts.Shared.class)
 @Timeout(600)
@@ -117,9 +117,13 @@ final class QemuKilledTest {
   }
 
   private void settledOnTarget(QemuGuestSpec spec) {
+    settledOn(target, spec);
+  }
+
+  private static void settledOn(TargetHost host, QemuGuestSpec spec) {
     await("a tidy target")
         .atMost(LIMIT)
-        .untilAsserted(() -> assertThat(Leftovers.onTarget(target, spec)).isEmpty());
+        .untilAsserted(() -> assertThat(Leftovers.onTarget(host, spec)).isEmpty());
   }
 
   private static List<String> sentences(Departure departure) {
@@ -197,9 +201,9 @@ final class QemuKilledTest {
     reserved.awaitReached(other.agent());
     killOn(other, spec);
     reserved.release();
-    ended(departure, FAILED, "launched on the target ended", "runs on here");
+    ended(departure, REFUSED, "launched on the target ended", "runs on here");
     here.console().awaitNextBeat(LIMIT);
-    assertThat(Leftovers.onTarget(other, spec)).isEmpty();
+    settledOn(other, spec);
     other.agent().close();
   }
 

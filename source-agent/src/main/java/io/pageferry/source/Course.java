@@ -177,7 +177,7 @@ final class Course {
             guest.image(),
             memory.digest(),
             unsent,
-            sending.postCopy(),
+            sending.postCopyManner(),
             progress,
             journal)) {
       Switchover.Parts parts =

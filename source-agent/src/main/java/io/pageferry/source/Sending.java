@@ -59,8 +59,8 @@ final class Sending implements AutoCloseable {
     return rounds;
   }
 
-  /** The same for what is sent after a switch to post-copy. */
-  PostCopy.Manner postCopy() {
+  /** How what is missing after a switch to post-copy is sent; under the same cap. */
+  PostCopy.Manner postCopyManner() {
     return new PostCopy.Manner(settings.push(), pacer, settings.compress());
   }
 

@@ -160,7 +160,7 @@ final class SourceGuest implements AutoCloseable {
     return image;
   }
 
-  /** Of each region. */
+  /** The file of each region, in their order. */
   List<String> imagePaths() {
     return image.regions().stream().map(region -> region.path().toString()).toList();
   }

@@ -8,9 +8,9 @@ import io.pageferry.protocol.rehearsal.ConversationRehearsal;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What this agent does for the first time before a guest has to wait for it: while the target
- * prepares itself and, of pages, beside the first round where there is one, whose own pages need
- * the processor more until then.
+ * What this agent does for the first time before a guest has to wait for it, while the target
+ * prepares itself. Pages are among it only where no round comes before the pause: beside a first
+ * round ({@link Course}) there is more time for them than here, where both agents get going.
  *
  * <p>Threading: the driver thread. From {@link #begin} to {@link #await} the guest's control is not
  * the driver's.
@@ -26,7 +26,14 @@ final class SourceRehearsal implements AutoCloseable {
   private SourceRehearsal(MigrationSettings settings, SourceGuest guest) {
     this.settings = settings;
     pages = settings.hasRounds() ? null : pages();
-    control = ControlRehearsal.begin(guest);
+    try {
+      control = ControlRehearsal.begin(guest);
+    } catch (RuntimeException | Error e) {
+      if (pages != null) {
+        pages.close();
+      }
+      throw e;
+    }
   }
 
   /** These run while the target's preflight does. */
@@ -38,7 +45,7 @@ final class SourceRehearsal implements AutoCloseable {
     return new SourceRehearsal(settings, guest);
   }
 
-  /** Of the page's way; goes on until it is done or closed. */
+  /** Begins to take made-up pages through encoder and decoder; the caller's to close. */
   static PageRehearsal pages() {
     return PageRehearsal.begin(LowPriority.threads("page-rehearsal"));
   }

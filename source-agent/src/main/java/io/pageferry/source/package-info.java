@@ -2,6 +2,11 @@
  * The source agent: plans and drives one migration, from the first round to the hand-over, and to
  * the last page where the guest moves first.
  *
+ * <p>{@link io.pageferry.source.Migration} is its beginning and its end, {@link
+ * io.pageferry.source.Course} what comes between them in each mode. Where it fails, {@link
+ * io.pageferry.source.Rescue} sees to the guest, and {@link io.pageferry.source.Recovery} where the
+ * agent itself is no more.
+ *
  * <p>The way of a page reads off the class names: a {@code DirtyTracker} reports runs of pages into
  * {@link io.pageferry.source.DirtyPages}; {@link io.pageferry.source.RoundSender} hands them, run
  * by run, to the {@link io.pageferry.source.PageSender} of each data channel, which reads, digests,

@@ -21,9 +21,10 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Everything this host holds for one guest on its way here: the ledger, its memory, its process,
- * its page faults. This has the order in which they are had and let go of, because each needs
- * another; what they are is theirs. Made step by step by the preflight; ends in {@link #remove}
- * (nothing is left) or {@link #keep} (the guest stays, this lets go of it).
+ * its page faults. Each of the last three is a class of its own; this one has the order in which
+ * they are had and let go of, because each needs another, and whatever else is asked of one is
+ * asked of it. Made step by step by the preflight; ends in {@link #remove} (nothing is left) or
+ * {@link #keep} (the guest stays, this lets go of it).
  *
  * <p>The ledger comes first and names what is about to be made, so that whatever a killed agent
  * leaves behind is found. One thread at a time.
@@ -208,14 +209,17 @@ public final class IncomingGuest {
     return ledger;
   }
 
+  /** What it has for memory; reserved and removed by this object only. */
   public IncomingMemory memory() {
     return memory;
   }
 
+  /** The process that is to become the guest, and the line to it. */
   public IncomingProcess process() {
     return process;
   }
 
+  /** Its page faults, once they are taken. */
   public IncomingFaults faults() {
     return faults;
   }

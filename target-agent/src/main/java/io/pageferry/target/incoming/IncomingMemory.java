@@ -188,7 +188,7 @@ public final class IncomingMemory {
   }
 
   /** What the image holds from an earlier time; after {@link #reserve}. */
-  public Optional<PopulatedPages> earlier() {
+  public Optional<PopulatedPages> earlierPages() {
     return earlier.populated();
   }
 

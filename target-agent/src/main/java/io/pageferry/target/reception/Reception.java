@@ -144,7 +144,7 @@ public final class Reception extends Arrival {
                                 "the guest launched on the target ended" + launch.lastWords()))));
     IncomingMemory memory = admitted.memory();
     ImageLayout layout = layout(offer);
-    EarlierPages earlier = memory.earlier().isPresent() ? new EarlierPages(layout) : null;
+    EarlierPages earlier = memory.earlierPages().isPresent() ? new EarlierPages(layout) : null;
     GuestContents found = contents(admitted, source);
     contents = found;
     LandingPlace landing = new LandingPlace(layout, memory.image().orElse(null), earlier, found);
@@ -152,7 +152,7 @@ public final class Reception extends Arrival {
     recollection =
         new Recollection(
             memory.image().orElse(null),
-            memory.earlier().orElse(null),
+            memory.earlierPages().orElse(null),
             earlier,
             link.conversation(),
             link.control());
@@ -166,7 +166,7 @@ public final class Reception extends Arrival {
         offer.mode() == MigrationMode.POSTCOPY
             ? "there"
             : memory
-                .earlier()
+                .earlierPages()
                 .map(
                     pages ->
                         "reserved, with %d MiB of an earlier time"
@@ -391,7 +391,7 @@ public final class Reception extends Arrival {
       return false;
     }
     PopulatedPages content = landing.content();
-    return (content.count() > 0 || memory.earlier().isPresent()) && memory.keepCopy(content);
+    return (content.count() > 0 || memory.earlierPages().isPresent()) && memory.keepCopy(content);
   }
 
   private void tell(MigrationAborted why, boolean tellSource) {
