@@ -118,10 +118,9 @@ public final class TlsOptions {
     if (plaintext()) {
       checkLoopback(address);
       story.warn(
-          "PLAINTEXT: nothing is encrypted and nobody is authenticated; whoever reaches {}:{} can"
+          "PLAINTEXT: nothing is encrypted and nobody is authenticated; whoever reaches {} can"
               + " read and change the guest's memory",
-          address.getHostString(),
-          address.getPort());
+          AddressConverter.text(address));
       return TransportSettings.plaintext()
           .withTransport(usableTransport())
           .withUrgency(new FaultThreadUrgency());
