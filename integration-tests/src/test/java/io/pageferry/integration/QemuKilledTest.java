@@ -288,6 +288,7 @@ final class QemuKilledTest {
     takenOver.release();
     ended(departure, FAILED, "gave the guest back", "runs on here");
     here.console().awaitNextBeat(LIMIT);
+    settledOn(other, spec);
     other.agent().close();
   }
 

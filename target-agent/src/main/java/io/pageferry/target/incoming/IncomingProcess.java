@@ -106,9 +106,11 @@ public final class IncomingProcess {
   }
 
   /**
-   * @throws MigrationAborted GUEST_ENDED if it was launched here and has ended
+   * Sees to it that a guest which was launched here has not ended yet.
+   *
+   * @throws MigrationAborted GUEST_ENDED if it has
    */
-  void requireAlive() throws MigrationAborted {
+  public void requireAlive() throws MigrationAborted {
     if (launch != null && !launch.isAlive()) {
       throw new MigrationAborted(
           AbortReason.GUEST_ENDED, "the guest launched on the target ended" + launch.lastWords());

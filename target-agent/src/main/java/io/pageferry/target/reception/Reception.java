@@ -186,6 +186,8 @@ public final class Reception extends Arrival {
       FaultRehearsal.run();
     }
     HoldPoint.reached("reserved");
+    // Else the source would begin to send, and learn of it then.
+    admitted.process().requireAlive();
     line.open();
     long cost = startCosts.of(offer.guest());
     byte[] faultToken = channels.faultToken();
