@@ -51,9 +51,7 @@ final class Deduplication {
   private static final double QUICKER = 0.9;
 
   private final boolean always;
-
   private final boolean byBytes;
-
   private final double slowBytesPerSecond;
   private boolean offering;
 
@@ -132,9 +130,11 @@ final class Deduplication {
     }
   }
 
-  /** What was not judged in the last round is not to be counted to the next one. */
+  /** What was found in the last round says nothing of the pages of the next one. */
   void beginRound() {
-    beginStretch();
+    if (byBytes) {
+      beginStretch();
+    }
   }
 
   private void beginStretch() {

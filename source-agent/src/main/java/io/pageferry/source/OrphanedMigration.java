@@ -6,6 +6,7 @@ import io.pageferry.agent.cli.ExitCode;
 import io.pageferry.agent.cli.LogOutput;
 import io.pageferry.agent.cli.TlsOptions;
 import io.pageferry.agent.ledger.LedgerFields;
+import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.guest.control.GuestPlace;
 import io.pageferry.guest.description.DescriptionException;
@@ -30,7 +31,10 @@ final class OrphanedMigration {
 
   private final OwnershipLedger ledger;
 
-  /** Looked up once, so that one host is asked and then served. */
+  /**
+   * Looked up once, so that one host is asked and then served; where the name was unknown then, it
+   * is looked up again for each connection.
+   */
   private @Nullable InetSocketAddress address;
 
   /**
@@ -82,7 +86,7 @@ final class OrphanedMigration {
       try {
         known = new AddressConverter().convert(peer());
       } catch (TypeConversionException e) {
-        throw undecided("its ledger does not say where the target is: " + e.getMessage(), e);
+        throw pending("its ledger does not say where the target is: " + e.getMessage(), e);
       }
       address = known;
     }
@@ -92,12 +96,12 @@ final class OrphanedMigration {
   GuestDescription description() throws CommandFailure {
     String path = ledger.fields().description();
     if (path == null) {
-      throw undecided("the ledger does not say where the guest is described", null);
+      throw pending("the ledger does not say where the guest is described", null);
     }
     try {
       return GuestDescription.load(Path.of(path));
     } catch (DescriptionException e) {
-      throw undecided(String.valueOf(e.getMessage()), e);
+      throw pending(String.valueOf(e.getMessage()), e);
     }
   }
 
@@ -105,6 +109,13 @@ final class OrphanedMigration {
   boolean processEnded() {
     LedgerFields.LaunchedProcess process = ledger.fields().launched();
     return process != null && process.find() == null;
+  }
+
+  /** Whichever of the two the guest is. */
+  private CommandFailure pending(String what, @Nullable Exception cause) {
+    return ledger.current() == LedgerState.SERVING
+        ? lackingPages(what, cause)
+        : undecided(what, cause);
   }
 
   /** Nobody knows yet whose the guest is, or it is this side's and does not run. */

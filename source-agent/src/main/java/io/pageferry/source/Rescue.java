@@ -17,8 +17,8 @@ import org.slf4j.Logger;
  * What becomes of the guest when its migration fails, in the agent that began it. The ledger says
  * which of three things that is: before the hand-over the guest is put back ({@link Retreat}),
  * after it the target is asked whose the guest is ({@link Settlement}), and one that runs there
- * gets its pages ({@link Resumption}); one that has moved with all of them needs nothing. An agent
- * that ends meanwhile leaves the same to {@link Recovery}.
+ * gets its pages ({@link Resumption}); one that has moved with all of its pages needs nothing. An
+ * agent that ends meanwhile leaves the same to {@link Recovery}.
  *
  * <p>Threading: the driver thread.
  */

@@ -95,17 +95,41 @@ class DeduplicationTest {
         .isEqualTo(1);
   }
 
+  /** Of a stretch of so many pages, all of which were offered, or none. */
+  private static void stretch(Deduplication choice, int answered, int found) {
+    choice.answered(answered, found);
+    choice.sent(Deduplication.STRETCH_PAGES, Deduplication.STRETCH_PAGES * PAGE, 1_000_000_000, 0);
+  }
+
+  private static int silence(Deduplication choice) {
+    int stretches = 0;
+    while (!choice.offering()) {
+      stretch(choice, 0, 0);
+      stretches++;
+    }
+    return stretches;
+  }
+
   @Test
   void pagesThatAreNotOfferedSayNothing() {
     Deduplication choice = new Deduplication(false, SLOW, 1);
-    choice.sent(10 * Deduplication.STRETCH_PAGES, 1000, 1_000_000_000, 0);
+    for (int pause = 1; pause <= 4; pause *= 2) {
+      stretch(choice, Deduplication.STRETCH_PAGES, 0);
+      assertThat(silence(choice)).isEqualTo(pause);
+    }
+    stretch(choice, 0, 0);
     assertThat(choice.offering()).isTrue();
-    choice.beginRound();
+    stretch(choice, Deduplication.STRETCH_PAGES, 0);
+    assertThat(silence(choice)).as("as if nothing had been in between").isEqualTo(8);
+  }
+
+  @Test
+  void whatWasFoundInTheLastRoundIsForgotten() {
+    Deduplication choice = new Deduplication(false, SLOW, 1);
     choice.answered(PIECE, PIECE);
     choice.beginRound();
-    choice.answered(Deduplication.STRETCH_PAGES, 0);
-    choice.sent(Deduplication.STRETCH_PAGES, 1 << 20, 1_000_000_000, 0);
-    assertThat(choice.offering()).as("the former round's find is forgotten").isFalse();
+    stretch(choice, Deduplication.STRETCH_PAGES, 0);
+    assertThat(choice.offering()).isFalse();
   }
 
   @Test
@@ -113,7 +137,7 @@ class DeduplicationTest {
     Deduplication choice = new Deduplication(false, SLOW, 1);
     var _ = shareOffered(choice, ALL, PACKED, 0);
     int stretch = Deduplication.STRETCH_PAGES / PIECE;
-    var _ = shareOffered(choice, 10 * stretch, PACKED, 50);
+    var _ = shareOffered(choice, 20 * stretch, PACKED, 50);
     assertThat(shareOffered(choice, ALL, PACKED, 50)).isEqualTo(1);
   }
 

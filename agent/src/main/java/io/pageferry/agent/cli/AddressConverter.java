@@ -34,20 +34,23 @@ public final class AddressConverter implements ITypeConverter<InetSocketAddress>
     return new InetSocketAddress(host, port);
   }
 
-  /** What {@link #convert} reads as this address again, with the host as it was given. */
+  /**
+   * What {@link #convert} reads as this address again: a name as it was given, an IPv6 address in
+   * full.
+   */
   public static String text(InetSocketAddress address) {
     return text(address.getHostString(), address.getPort());
   }
 
-  private static String text(String host, int port) {
-    return (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + port;
-  }
-
-  /** The same with the address that the host was found at, where it was. */
+  /** The same with the address that a name was found at, where it was. */
   public static String numeric(InetSocketAddress address) {
     return address.getAddress() == null
         ? text(address)
         : text(address.getAddress().getHostAddress(), address.getPort());
+  }
+
+  private static String text(String host, int port) {
+    return (host.indexOf(':') >= 0 ? "[" + host + "]" : host) + ":" + port;
   }
 
   private static TypeConversionException malformed(String text) {

@@ -219,7 +219,7 @@ public final class IncomingGuest {
     return process;
   }
 
-  /** Its page faults, once they are taken. */
+  /** Its page faults, taken or not. */
   public IncomingFaults faults() {
     return faults;
   }

@@ -27,7 +27,7 @@ public final class TargetLedger {
   public static final String QMP = "qmp";
 
   /** The ledger's field that says whether the image files are ours to remove. */
-  public static final String IMAGE_MADE_HERE = "imageMadeHere";
+  static final String IMAGE_MADE_HERE = "imageMadeHere";
 
   /** The ledger's field for the files that were a copy of an earlier time, and are ours as well. */
   static final String RETURNED = "returned";

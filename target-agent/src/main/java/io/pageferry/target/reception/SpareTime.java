@@ -6,7 +6,9 @@ package io.pageferry.target.reception;
  * ones unasked, and what is not remembered then is not found when another guest's source asks for
  * it. A source that never offers wants nothing of it remembered.
  *
- * <p>Only waiting counts. A target that is itself what takes so long is not given more to do.
+ * <p>Only the time between frames counts: a target that is itself what takes so long is not given
+ * more to do. Where channels share a thread that includes the others' work, so more is asked for
+ * where there are more of them.
  *
  * <p>Pure arithmetic. Owned by the channel's landing.
  */
