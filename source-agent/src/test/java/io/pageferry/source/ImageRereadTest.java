@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.pageferry.agent.cli.ExitCode;
-import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.dirty.DigestTracker;
 import io.pageferry.guest.image.GuestImage;
 import java.io.InterruptedIOException;
@@ -21,17 +20,7 @@ class ImageRereadTest {
   @Test
   void aCancellationDoesNotWaitForTheEndOfTheImage() throws Exception {
     Path ram = Files.write(folder.resolve("ram"), new byte[1 << 20]);
-    Path description =
-        Files.writeString(
-            folder.resolve("demo.yaml"),
-            """
-            name: demo
-            memory:
-              - { name: ram, path: %s }
-            control: { qmp: %s }
-            """
-                .formatted(ram, folder.resolve("qmp.sock")));
-    try (GuestImage image = GuestImage.openExisting(GuestDescription.load(description));
+    try (GuestImage image = OneRegionImage.open(ram);
         DigestTracker tracker = new DigestTracker(image, (region, page, content) -> true)) {
       Thread.currentThread().interrupt();
       requireCancellation(

@@ -9,7 +9,6 @@ import io.pageferry.agent.ledger.LedgerSide;
 import io.pageferry.agent.ledger.LedgerState;
 import io.pageferry.agent.ledger.OwnershipLedger;
 import io.pageferry.agent.report.MigrationReport;
-import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.protocol.channel.PeerConnector;
 import io.pageferry.protocol.channel.PeerIdentity;
@@ -26,7 +25,6 @@ import io.pageferry.protocol.message.Settled;
 import io.pageferry.protocol.page.ImageDigest;
 import java.io.IOException;
 import java.io.RandomAccessFile;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
@@ -78,17 +76,7 @@ class ResumptionTest {
         file.write(new byte[4096]);
       }
     }
-    Path description =
-        Files.writeString(
-            folder.resolve("demo.yaml"),
-            """
-            name: demo
-            memory:
-              - { name: ram, path: %s }
-            control: { qmp: %s }
-            """
-                .formatted(ram, folder.resolve("qmp.sock")));
-    image = GuestImage.openExisting(GuestDescription.load(description));
+    image = OneRegionImage.open(ram);
     digest = new ImageDigest(ImageReread.layout(image.regions()));
     ledger =
         OwnershipLedger.create(

@@ -2,7 +2,6 @@ package io.pageferry.source;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.pageferry.guest.description.GuestDescription;
 import io.pageferry.guest.image.GuestImage;
 import io.pageferry.protocol.message.Comparison;
 import io.pageferry.protocol.message.MigrationMode;
@@ -32,17 +31,7 @@ final class SentMemoryTest {
     byte[] memory = new byte[16 * 4096];
     memory[4096] = 1;
     Path ram = Files.write(folder.resolve("ram"), memory);
-    Path description =
-        Files.writeString(
-            folder.resolve("demo.yaml"),
-            """
-            name: demo
-            memory:
-              - { name: ram, path: %s }
-            control: { qmp: %s }
-            """
-                .formatted(ram, folder.resolve("qmp.sock")));
-    image = GuestImage.openExisting(GuestDescription.load(description));
+    image = OneRegionImage.open(ram);
   }
 
   @AfterEach
