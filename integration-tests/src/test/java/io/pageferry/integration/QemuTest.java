@@ -70,7 +70,7 @@ final class QemuTest {
   static QemuKit orLeftOut(Preparation preparation) throws Exception {
     try {
       return preparation.prepare();
-    } catch (QemuKit.MissingPackages missing) {
+    } catch (QemuKit.NotInstalled missing) {
       if (System.getenv("PAGEFERRY_ALL_TESTS") != null) {
         throw missing;
       }

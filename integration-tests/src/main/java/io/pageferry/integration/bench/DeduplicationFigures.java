@@ -46,7 +46,7 @@ final class DeduplicationFigures {
     QemuKit kit;
     try {
       kit = QemuKit.prepareDatabaseSystem(workplace.folder());
-    } catch (QemuKit.MissingPackages missing) {
+    } catch (QemuKit.NotInstalled missing) {
       results.say("Left out is what is named dedup: " + missing.getMessage());
       return;
     }

@@ -147,7 +147,7 @@ final class SavingsBench implements Benchmark {
       QemuKit kit;
       try {
         kit = QemuKit.prepareDatabase(workplace.folder());
-      } catch (QemuKit.MissingPackages missing) {
+      } catch (QemuKit.NotInstalled missing) {
         results.say("Left out is what is named redis: " + missing.getMessage());
         return;
       }

@@ -89,7 +89,7 @@ final class WarmReturnFigures {
     QemuKit kit;
     try {
       kit = QemuKit.prepareDatabase(workplace.folder());
-    } catch (QemuKit.MissingPackages missing) {
+    } catch (QemuKit.NotInstalled missing) {
       results.say("Left out is what is named warm: " + missing.getMessage());
       return;
     }

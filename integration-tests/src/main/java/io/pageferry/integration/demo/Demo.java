@@ -47,7 +47,7 @@ public final class Demo implements Callable<Integer> {
     }
     try (DemoRun run = DemoRun.prepare(options)) {
       return run.move();
-    } catch (QemuKit.MissingPackages missing) {
+    } catch (QemuKit.NotInstalled missing) {
       throw new CommandFailure(
           ExitCode.REFUSED, missing.getMessage() + "; nothing was started", missing);
     } catch (IOException failure) {

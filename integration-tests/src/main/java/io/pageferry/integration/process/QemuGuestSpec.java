@@ -114,6 +114,22 @@ public record QemuGuestSpec(
         List.of("-device", "virtio-balloon-pci,free-page-reporting=on"));
   }
 
+  /** The same guest in another QEMU. */
+  public QemuGuestSpec in(QemuKit other) {
+    return new QemuGuestSpec(
+        name,
+        other,
+        memoryMiB,
+        content,
+        pagesPerSecond,
+        machine,
+        backing,
+        memoryOptions,
+        address,
+        database,
+        more);
+  }
+
   /** The same guest with another machine type. */
   public QemuGuestSpec withMachine(String other) {
     return new QemuGuestSpec(

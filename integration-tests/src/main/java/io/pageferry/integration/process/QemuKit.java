@@ -26,15 +26,18 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
   /** Names QEMU where it is not to be the one that is installed. */
   public static final String PROGRAM_VARIABLE = "PAGEFERRY_QEMU";
 
+  /** Names a QEMU of another release, for the tests that move a guest from one to the other. */
+  public static final String OTHER_PROGRAM_VARIABLE = "PAGEFERRY_OTHER_QEMU";
+
   private static final String PROGRAM = "qemu-system-x86_64";
   private static final Path BOOT = Path.of("/boot");
   private static final Path BUILD = Path.of("docker", "qemu-guest", "build");
 
-  /** Something that the distribution has is not installed. */
-  public static final class MissingPackages extends IOException {
+  /** Something is not installed here; the message says how to get it. */
+  public static final class NotInstalled extends IOException {
     private static final long serialVersionUID = 1L;
 
-    MissingPackages(List<String> packages) {
+    NotInstalled(List<String> packages) {
       super(
           "a guest in QEMU needs what is not installed here: apt-get install "
               + String.join(" ", packages)
@@ -42,13 +45,17 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
                   ? " (or name a kernel with " + KERNEL_VARIABLE + ")"
                   : ""));
     }
+
+    NotInstalled(String sentence) {
+      super(sentence);
+    }
   }
 
   /**
    * Finds QEMU and a kernel, and builds the initramfs.
    *
    * @param folder where to put it
-   * @throws MissingPackages if something has to be installed first
+   * @throws NotInstalled if something has to be installed first
    * @throws IOException if it cannot be built
    * @throws InterruptedException if this thread was interrupted
    */
@@ -61,7 +68,7 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
    * {@link QemuGuestSpec#ofDatabase guest with a database}.
    *
    * @param folder where to put it
-   * @throws MissingPackages if something has to be installed first
+   * @throws NotInstalled if something has to be installed first
    * @throws IOException if it cannot be built
    * @throws InterruptedException if this thread was interrupted
    */
@@ -87,7 +94,9 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
       throws IOException, InterruptedException {
     @Nullable String named = System.getenv(PROGRAM_VARIABLE);
     Optional<Path> program =
-        named != null && !named.isEmpty() ? Optional.of(executable(named)) : onPath(PROGRAM);
+        named != null && !named.isEmpty()
+            ? Optional.of(executable(PROGRAM_VARIABLE, named))
+            : onPath(PROGRAM);
     Optional<Path> kernel = usualKernel();
     List<String> missing = new ArrayList<>();
     if (program.isEmpty()) {
@@ -104,7 +113,7 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
     }
     servers.stream().filter(server -> onPath(server).isEmpty()).forEach(missing::add);
     if (!missing.isEmpty()) {
-      throw new MissingPackages(missing);
+      throw new NotInstalled(missing);
     }
     List<String> build = new ArrayList<>(List.of(checkout().resolve(BUILD).toString()));
     build.addAll(options);
@@ -128,10 +137,26 @@ public record QemuKit(Path program, Path kernel, Path initramfs) {
     return new QemuKit(program, kernel, other);
   }
 
-  private static Path executable(String named) throws IOException {
+  /**
+   * The same guest in the QEMU that {@link #OTHER_PROGRAM_VARIABLE} names.
+   *
+   * @throws NotInstalled if it names none
+   * @throws IOException if what it names cannot be run
+   */
+  public QemuKit ofOtherRelease() throws IOException {
+    @Nullable String named = System.getenv(OTHER_PROGRAM_VARIABLE);
+    if (named == null || named.isEmpty()) {
+      throw new NotInstalled(
+          "%s names no QEMU of another release; docker/qemu-guest/newer-qemu makes one"
+              .formatted(OTHER_PROGRAM_VARIABLE));
+    }
+    return new QemuKit(executable(OTHER_PROGRAM_VARIABLE, named), kernel, initramfs);
+  }
+
+  private static Path executable(String variable, String named) throws IOException {
     Path program = Path.of(named).toAbsolutePath();
     if (!Files.isExecutable(program)) {
-      throw new IOException("%s names no program: %s".formatted(PROGRAM_VARIABLE, named));
+      throw new IOException("%s names no program: %s".formatted(variable, named));
     }
     return program;
   }
