@@ -32,15 +32,8 @@ import io.pageferry.protocol.page.PageBatch;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import java.util.UUID;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
@@ -74,8 +67,7 @@ final class TargetLink implements AutoCloseable {
   private final InetSocketAddress target;
   private final PeerChannel control;
   private final SourceConversation conversation = new SourceConversation();
-  private final List<PeerChannel> data = new ArrayList<>();
-  private @Nullable PeerChannel fault;
+  private volatile PageChannels channels = PageChannels.NONE;
   private Limits limits = Limits.CURRENT;
   private Capabilities capabilities = new Capabilities(0);
   private long roundTripNanos = Long.MAX_VALUE;
@@ -178,68 +170,17 @@ final class TargetLink implements AutoCloseable {
 
   private void join(UUID migration, List<byte[]> tokens, byte @Nullable [] faultToken, String agent)
       throws IOException, InterruptedException {
-    openChannels(tokens.size(), faultToken != null);
+    channels =
+        PageChannels.open(
+            () -> connector.connect(target),
+            tokens.size(),
+            faultToken == null ? null : () -> connector.connectUrgent(target));
     for (int index = 0; index < tokens.size(); index++) {
-      join(data.get(index), hello(ChannelRole.DATA, migration, tokens.get(index), index, agent));
+      join(data().get(index), hello(ChannelRole.DATA, migration, tokens.get(index), index, agent));
     }
     if (faultToken != null) {
       join(fault(), hello(ChannelRole.FAULT, migration, faultToken, 0, agent));
     }
-  }
-
-  /** All at once: each takes as long as three messages to the target and back. */
-  private void openChannels(int dataChannels, boolean forFaults)
-      throws IOException, InterruptedException {
-    List<Future<PeerChannel>> opening = new ArrayList<>();
-    // Left when there is a channel of each, or a reason; an interrupt ends those that still try.
-    try (ExecutorService atOnce = Executors.newVirtualThreadPerTaskExecutor()) {
-      for (int i = 0; i < dataChannels; i++) {
-        opening.add(atOnce.submit(orNone(atOnce, () -> connector.connect(target))));
-      }
-      if (forFaults) {
-        opening.add(atOnce.submit(orNone(atOnce, () -> connector.connectUrgent(target))));
-      }
-    } catch (RejectedExecutionException e) {
-      // One of them has failed already.
-    }
-    for (int i = 0; i < opening.size(); i++) {
-      if (opening.get(i).state() == Future.State.SUCCESS) {
-        // Also if another one failed: from here on it is closed with this link.
-        PeerChannel channel = opening.get(i).resultNow();
-        if (i < dataChannels) {
-          data.add(channel);
-        } else {
-          fault = channel;
-        }
-      }
-    }
-    if (Thread.interrupted()) {
-      throw new InterruptedException();
-    }
-    for (Future<PeerChannel> each : opening) {
-      if (each.state() != Future.State.SUCCESS
-          && !(each.exceptionNow() instanceof InterruptedException)) {
-        if (each.exceptionNow() instanceof IOException lost) {
-          throw lost;
-        }
-        throw new IllegalStateException(each.exceptionNow());
-      }
-    }
-  }
-
-  /**
-   * Where one channel cannot be had the others are of no use, and may take long to fail as well.
-   */
-  private static Callable<PeerChannel> orNone(
-      ExecutorService atOnce, Callable<PeerChannel> connecting) {
-    return () -> {
-      try {
-        return connecting.call();
-      } catch (Exception e) {
-        atOnce.shutdownNow();
-        throw e;
-      }
-    };
   }
 
   private void join(PeerChannel channel, Hello hello) throws IOException, InterruptedException {
@@ -254,12 +195,12 @@ final class TargetLink implements AutoCloseable {
 
   /** One for each data channel that the target granted. */
   List<PeerChannel> data() {
-    return data;
+    return channels.data();
   }
 
   /** Where the target asks for pages that its guest waits for; there if post-copy was granted. */
   PeerChannel fault() {
-    return Objects.requireNonNull(fault);
+    return channels.fault();
   }
 
   /** The target asks for pages; any thread. */
@@ -280,7 +221,7 @@ final class TargetLink implements AutoCloseable {
    */
   void requireOpen() throws IOException, InterruptedException {
     requireTarget();
-    for (PeerChannel channel : data) {
+    for (PeerChannel channel : data()) {
       if (!channel.isOpen()) {
         throw explain(lossOf(channel));
       }
@@ -314,7 +255,7 @@ final class TargetLink implements AutoCloseable {
   /** Ends a round on one data channel; its pages have been handed to the channel before. */
   void endRound(int index, RoundEnd end) throws ProtocolException {
     conversation.roundEndSent(index, end);
-    data.get(index).send(end);
+    data().get(index).send(end);
   }
 
   /**
@@ -327,12 +268,12 @@ final class TargetLink implements AutoCloseable {
 
   /** Whether the oldest of these batches has its answer, or what came instead; by the sender. */
   boolean hasFound(int index) {
-    return data.get(index).hasFrame();
+    return data().get(index).hasFrame();
   }
 
   /** The answer to the oldest of these batches; by the sender, which waits for it. */
   Found found(int index) throws IOException, InterruptedException {
-    PeerChannel channel = data.get(index);
+    PeerChannel channel = data().get(index);
     Message message;
     try {
       message = channel.receive(LANDING);
@@ -501,13 +442,7 @@ final class TargetLink implements AutoCloseable {
 
   @Override
   public void close() {
-    // Closing waits for the peer, for seconds where it takes nothing, and the guest may stand still
-    // meanwhile: not for one channel after the other.
-    data.forEach(channel -> Thread.ofVirtual().start(channel::close));
-    PeerChannel urgent = fault;
-    if (urgent != null) {
-      Thread.ofVirtual().start(urgent::close);
-    }
+    channels.close();
     control.close();
   }
 }
