@@ -61,10 +61,11 @@ final class PageChannelsTest {
     }
   }
 
+  /** Long before one would be taken for lost because nobody says anything on it. */
   private void assertNoneIsLeft(int were) {
     assertThat(connected).hasSize(were);
     await("the end of those that were there")
-        .atMost(LIMIT)
+        .atMost(Duration.ofSeconds(5))
         .until(() -> connected.stream().noneMatch(PeerChannel::isOpen));
   }
 
