@@ -151,6 +151,7 @@ final class DemoTest {
     "--network,            --guest qemu",
     "--memory=much,        much",
     "--channels=0,         --channels",
+    "--bandwidth=0,        a rate above 0",
     "--json=/none/r,       /none/r",
     "--no-such-option,     --no-such-option",
   })

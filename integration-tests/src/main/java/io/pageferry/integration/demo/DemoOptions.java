@@ -146,8 +146,8 @@ final class DemoOptions {
       if (ByteSize.parse(writeBytes()) < 1) {
         return "--write-bytes takes 1 or more";
       }
-      if (bandwidth != null) {
-        BitRate.parse(bandwidth);
+      if (bandwidth != null && BitRate.parse(bandwidth) == 0) {
+        return "--bandwidth takes a rate above 0";
       }
     } catch (UnitFormatException notAUnit) {
       return notAUnit.getMessage();
