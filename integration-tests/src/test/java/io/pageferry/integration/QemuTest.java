@@ -277,6 +277,50 @@ final class QemuTest {
     }
   }
 
+  /**
+   * Both sides have the same disk, whose locks are the source's until the guest is handed over: a
+   * guest that is given back at the last moment could not go on otherwise.
+   */
+  @Test
+  void goesOnWithItsDiskWhereItIsGivenBack() throws Exception {
+    Path disk = hosts.workplace().folder().resolve("disk.raw");
+    Files.write(disk, new byte[1 << 20]);
+    QemuGuestSpec spec =
+        spec()
+            .with(
+                "-drive",
+                "file=%s,format=raw,if=none,id=disk".formatted(disk),
+                "-device",
+                "virtio-blk-pci,drive=disk");
+    try (QemuGuest guest = source.startGuest(spec);
+        Relay relay = Relay.to(target)) {
+      final long pages = guest.awaitReady();
+      target.expect(spec);
+      Hold prepared = Hold.at("prepared", hosts);
+      Departure departure =
+          source
+              .in(prepared.surroundings())
+              .migrate(spec, relay.address(), hosts.tls(), null, List.of(), Terminal.DETACHED);
+      prepared.awaitReached(departure.agent());
+      relay.cut(Relay.Break.RESET);
+      prepared.release();
+      assertThat(departure.awaitExit(LIMIT)).describedAs(story(departure)).isEqualTo(1);
+      assertThat(sentence(departure)).contains("runs on here").doesNotContain("lock");
+      guest.console().awaitNextBeat(LIMIT);
+      relay.mend();
+      settledOnTarget(spec);
+
+      try (QemuGuest there = QemuGuest.expectedAt(target, spec)) {
+        Departure again = migrate(spec);
+        assertThat(again.awaitExit(LIMIT)).describedAs(story(again)).isZero();
+        GuestConsole.Verification verification = there.verify();
+        assertThat(verification.faults()).isZero();
+        assertThat(verification.pages()).isEqualTo(pages);
+        there.quit();
+      }
+    }
+  }
+
   @Test
   void staysWithMemoryThatNobodyElseSees() throws Exception {
     QemuGuestSpec spec = spec().withMemoryOptions("share=off");

@@ -52,7 +52,7 @@ final class WarmStartTest {
     return from.migrate(guest, to.address(), security, null, options, Terminal.DETACHED);
   }
 
-  private static List<String> copies(Path imageFolder, DemoGuestSpec guest) throws IOException {
+  static List<String> copies(Path imageFolder, DemoGuestSpec guest) throws IOException {
     try (Stream<Path> files = Files.list(imageFolder)) {
       return files
           .map(file -> file.getFileName().toString())

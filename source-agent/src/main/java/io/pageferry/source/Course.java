@@ -105,7 +105,6 @@ final class Course {
       dirty.drainTo(unsent::mark);
       return postCopy(result.rounds() + 1, unsent, tracker::collect, early);
     }
-    oversight.wish().refuse("too late: the guest is being handed over");
     return switchover(
         result.rounds() + 1,
         () -> {

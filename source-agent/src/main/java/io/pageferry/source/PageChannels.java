@@ -82,7 +82,7 @@ final class PageChannels implements AutoCloseable {
     };
   }
 
-  /** That of the one that failed first: the others were only given up. */
+  /** That of one that failed: the others were only given up. */
   private static IOException reason(List<Future<PeerChannel>> opening) throws InterruptedException {
     if (Thread.interrupted()) {
       throw new InterruptedException();

@@ -112,12 +112,13 @@ final class PreCopy {
           "%.1f".formatted(sent.nanos() / 1e6),
           order.waited() == 0 ? "" : ", %d held back".formatted(order.waited()),
           dirtied);
-      if (wish.wished()) {
+      boolean last = decision.verdict() != Verdict.NEXT_ROUND;
+      if (last ? wish.close() : wish.wished()) {
         journal.stopReason("the user asked for post-copy");
         STORY.info("Switching to post-copy, as asked for; {} pages will follow.", dirty.count());
         return new Result(round, SwitchedBy.COMMAND);
       }
-      if (decision.verdict() != Verdict.NEXT_ROUND) {
+      if (last) {
         return new Result(round, settle(decision));
       }
       work = rounds.of(order.next(mayWait ? rule.mayWait(fixedCostNanos) : 0));

@@ -79,8 +79,8 @@ final class RecoverCommand implements Callable<ExitCode> {
   @Option(
       names = "--force",
       description =
-          "Resume the guest here without the target's word. If the target took it over, two copies"
-              + " run and one of them will be lost.")
+          "Resume the guest here where the target, which is asked first, does not say whose it is."
+              + " If it runs there all the same, two copies run and one of them will be lost.")
   private boolean force;
 
   @Option(

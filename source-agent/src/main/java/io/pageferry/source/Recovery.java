@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
+import picocli.CommandLine.ParameterException;
 
 /**
  * Takes up one migration whose agent is no more, from its ledger.
@@ -33,6 +34,9 @@ import org.slf4j.Logger;
 final class Recovery {
   private static final Logger STORY = LogOutput.story("source");
 
+  /** Who forces has asked before, for longer than this. */
+  private static final Duration FORCED_LIMIT = Duration.ofSeconds(5);
+
   private final OrphanedMigration migration;
   private final OwnershipLedger ledger;
   private final TlsOptions tls;
@@ -43,7 +47,7 @@ final class Recovery {
 
   /**
    * @param settleFor how long to ask the target
-   * @param force whether the guest is resumed here without the target's word
+   * @param force whether the guest is resumed here where the target does not say whose it is
    * @param quiet whether no progress is shown
    * @param json where the report goes of a guest that still got pages
    * @param copies what is kept here of a guest that has moved
@@ -113,9 +117,7 @@ final class Recovery {
 
   private String settle() throws IOException, CommandFailure {
     if (force) {
-      STORY.warn("Forced: nobody has asked {} whether it took the guest over.", migration.peer());
-      ledger.record(LedgerState.RECLAIMED);
-      return putBack("was taken back by force");
+      return settleByForce();
     }
     try (PeerConnector connector = migration.connector(tls)) {
       Settlement settlement = settlement(connector);
@@ -133,6 +135,38 @@ final class Recovery {
     } catch (InterruptedException e) {
       throw migration.undecided("the recovery was interrupted", e);
     }
+  }
+
+  /**
+   * What the target says goes before what the user wants, because of a guest that runs there he
+   * cannot know. Where it says nothing he decides.
+   */
+  private String settleByForce() throws IOException, CommandFailure {
+    @Nullable PeerConnector asking = null;
+    try {
+      asking = migration.connector(tls);
+    } catch (CommandFailure | ParameterException e) {
+      STORY.warn(
+          "{} cannot be asked whether the guest runs there: {}.", migration.peer(), e.getMessage());
+    }
+    try (PeerConnector connector = asking) {
+      if (connector != null) {
+        Settlement settlement = settlement(connector);
+        Optional<LedgerState> settled = settlement.settle(ledger, FORCED_LIMIT, false);
+        if (settled.isPresent() && settled.get() != LedgerState.HANDED_OVER) {
+          return switch (settled.get()) {
+            case RECLAIMED -> putBack("was given back by the target");
+            case SERVING -> takeBack(settlement);
+            default -> release.run();
+          };
+        }
+      }
+    } catch (InterruptedException e) {
+      throw migration.undecided("the recovery was interrupted", e);
+    }
+    STORY.warn("Forced: whether the guest has run on {} is not known.", migration.peer());
+    ledger.record(LedgerState.RECLAIMED);
+    return putBack("was taken back by force");
   }
 
   private CommandFailure notStartedThere(Settlement settlement)

@@ -27,6 +27,17 @@ final class SwitchWish {
   }
 
   /**
+   * The guest is about to be paused: what is asked for from now on is refused, what was granted
+   * before has to be done.
+   *
+   * @return whether it was asked for
+   */
+  synchronized boolean close() {
+    refuse("too late: the guest is being handed over");
+    return wished;
+  }
+
+  /**
    * Asks for it.
    *
    * @return null if it will be done, else why not

@@ -82,7 +82,7 @@ final class PageChannelsTest {
   @Test
   void thereIsNoneIfOneCannotBeHad() {
     AtomicInteger turns = new AtomicInteger();
-    CountDownLatch others = new CountDownLatch(2);
+    CountDownLatch others = new CountDownLatch(3);
     assertThatThrownBy(
             () ->
                 PageChannels.open(
@@ -96,7 +96,10 @@ final class PageChannelsTest {
                       return channel;
                     },
                     3,
-                    this::neverConnect))
+                    () -> {
+                      others.countDown();
+                      return neverConnect();
+                    }))
         .isInstanceOf(IOException.class)
         .hasMessage("refused");
     assertThat(givenUp).isCompletedWithValue(true);

@@ -176,15 +176,6 @@ class RecoveryTest {
     assertThat(entry().settled()).isTrue();
   }
 
-  private OwnershipLedger handedOver() throws Exception {
-    OwnershipLedger ledger = paused(UUID.randomUUID());
-    ledger.record(LedgerState.HANDED_OVER);
-    try (QmpControl control = QmpControl.connect(qmp, CONTROL)) {
-      control.pause();
-    }
-    return ledger;
-  }
-
   private String force(OwnershipLedger ledger) throws Exception {
     return new Recovery(ledger, new TlsOptions(), Duration.ZERO, true, true, null, CopyLimits.NONE)
         .run();
@@ -198,15 +189,20 @@ class RecoveryTest {
 
   @Test
   void aGuestThatWasHandedOverIsTakenBackByForceAlone() throws Exception {
-    try (OwnershipLedger ledger = handedOver()) {
+    ScriptedTarget target = new ScriptedTarget(1);
+    try (OwnershipLedger ledger = handedOver(target)) {
+      target.close();
+      CommandFailure failure = catchThrowableOfType(CommandFailure.class, () -> recover(ledger));
+      assertThat(failure.exit()).isEqualTo(ExitCode.RECOVERABLE);
+      assertThat(running()).isFalse();
       assertThat(force(ledger)).contains("demo", "taken back by force");
       assertThat(ledger.current()).isEqualTo(LedgerState.FAILED);
     }
     assertThat(running()).isTrue();
   }
 
-  /** Its pages are served to that target, by an agent that is no more. */
-  private OwnershipLedger serving(ScriptedTarget target) throws Exception {
+  /** To that target, by an agent that is no more. */
+  private OwnershipLedger handedOver(ScriptedTarget target) throws Exception {
     OwnershipLedger ledger =
         OwnershipLedger.create(
             folder,
@@ -220,11 +216,52 @@ class RecoveryTest {
                 PeerIdentity.PLAINTEXT));
     ledger.record(LedgerState.PAUSED);
     ledger.record(LedgerState.HANDED_OVER);
-    ledger.record(LedgerState.SERVING);
     try (QmpControl control = QmpControl.connect(qmp, CONTROL)) {
       control.pause();
     }
     return ledger;
+  }
+
+  /** The same, and its pages were served there. */
+  private OwnershipLedger serving(ScriptedTarget target) throws Exception {
+    OwnershipLedger ledger = handedOver(target);
+    ledger.record(LedgerState.SERVING);
+    return ledger;
+  }
+
+  /** The agent ended between its word and the target's, so its own ledger does not tell. */
+  @Test
+  void aGuestThatTurnsOutToRunThereIsNotTakenBackByForce() throws Exception {
+    try (ScriptedTarget target = new ScriptedTarget(1);
+        OwnershipLedger ledger = handedOver(target)) {
+      target.ownership = OwnershipState.FETCHING;
+      CommandFailure failure = catchThrowableOfType(CommandFailure.class, () -> force(ledger));
+      assertThat(failure).hasMessageContaining("older").hasMessageContaining("without --force");
+      assertThat(failure.exit()).isEqualTo(ExitCode.REFUSED);
+      assertThat(ledger.current()).isEqualTo(LedgerState.SERVING);
+      assertThat(running()).isFalse();
+    }
+  }
+
+  @Test
+  void theCopyOfAGuestThatHasMovedIsNotResumedByForce() throws Exception {
+    try (ScriptedTarget target = new ScriptedTarget(1);
+        OwnershipLedger ledger = handedOver(target)) {
+      target.ownership = OwnershipState.RUNNING;
+      assertThat(force(ledger)).contains("demo").doesNotContain("force");
+      assertThat(ledger.current()).isEqualTo(LedgerState.COMPLETED);
+    }
+  }
+
+  @Test
+  void aGuestThatWasTakenOverAndIsNotKnownToRunIsTakenBackByForce() throws Exception {
+    try (ScriptedTarget target = new ScriptedTarget(1);
+        OwnershipLedger ledger = handedOver(target)) {
+      target.ownership = OwnershipState.TAKEN_OVER;
+      assertThat(force(ledger)).contains("taken back by force");
+      assertThat(ledger.current()).isEqualTo(LedgerState.FAILED);
+    }
+    assertThat(running()).isTrue();
   }
 
   @ParameterizedTest

@@ -23,9 +23,13 @@ final class MigrationCapabilities {
   private static final Logger LOG = LoggerFactory.getLogger(MigrationCapabilities.class);
 
   /**
-   * "events" only saves asking again; with the other one memory in shared files stays where it is.
+   * "events" only saves asking again. With "late-block-activate" a QEMU that has loaded its state
+   * takes the locks of its disks when it is told to run and not before: until then they are the
+   * source's, where the guest may have to go on. With the last one memory in shared files stays
+   * where it is.
    */
-  private static final Set<String> NEEDED = Set.of("events", QmpControl.IGNORE_SHARED);
+  private static final Set<String> NEEDED =
+      Set.of("events", "late-block-activate", QmpControl.IGNORE_SHARED);
 
   /**
    * Want more connections than one, or a word of the other QEMU that nobody can give while the

@@ -7,7 +7,10 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/** Whether a QEMU's memory can be moved from outside: all of it is in the described files. */
+/**
+ * Whether a QEMU's guest can be moved from outside: all of its memory is in the described files,
+ * and QEMU can save the rest.
+ */
 public final class QemuFitness {
   private QemuFitness() {}
 
@@ -31,6 +34,10 @@ public final class QemuFitness {
           "QEMU's %s writes guest memory where nobody can follow: start QEMU without it (vhost=off,"
                   .formatted(machine.strangers().getFirst())
               + " or an emulated device)");
+    }
+    if (!machine.blockers().isEmpty()) {
+      return Optional.of(
+          "QEMU cannot save this guest's state: " + String.join("; ", machine.blockers()));
     }
     for (QemuMachine.Backend backend : machine.memory()) {
       Optional<String> objection = objection(backend, images);

@@ -63,6 +63,7 @@ final class QemuInquiry {
             backends(),
             devices,
             strangers,
+            blockers(),
             leavesSharedMemoryOut()));
   }
 
@@ -106,18 +107,34 @@ final class QemuInquiry {
   /** Virtio devices of an ordinary type whose queues the kernel or another process serves. */
   private List<String> servedByVhost() throws GuestControlException {
     List<String> served = new ArrayList<>();
+    JsonNode devices;
     try {
-      for (JsonNode device : execute("x-query-virtio", QmpJson.object())) {
-        ObjectNode arguments = QmpJson.object();
-        arguments.put("path", device.path("path").asText());
+      devices = execute("x-query-virtio", QmpJson.object());
+    } catch (QmpErrorException e) {
+      // Before QEMU 7.2 there is no such question; the types above are known all the same.
+      return served;
+    }
+    for (JsonNode device : devices) {
+      ObjectNode arguments = QmpJson.object();
+      arguments.put("path", device.path("path").asText());
+      try {
         if (execute("x-query-virtio-status", arguments).has("vhost-dev")) {
           served.add(device.path("name").asText() + " (served by vhost)");
         }
+      } catch (QmpErrorException e) {
+        // Unplugged since it was listed; the others are still to be asked for.
       }
-    } catch (QmpErrorException e) {
-      // Before QEMU 7.2 there is no such question; the types above are known all the same.
     }
     return served;
+  }
+
+  /** A mounted host folder, a device that has no state to save, and the like. */
+  private List<String> blockers() throws GuestControlException {
+    List<String> blockers = new ArrayList<>();
+    execute("query-migrate", QmpJson.object())
+        .path("blocked-reasons")
+        .forEach(reason -> blockers.add(reason.asText()));
+    return blockers;
   }
 
   private boolean leavesSharedMemoryOut() throws GuestControlException {

@@ -13,6 +13,7 @@ import java.util.stream.Stream;
  * @param memory the backends of its memory, in the order of their names
  * @param devices the devices that its command line added, as {@code virtio-net-pci (net0)}
  * @param strangers those of them that write guest memory through mappings that are not QEMU's
+ * @param blockers why its state cannot be saved as things are, in QEMU's words
  * @param leavesSharedMemoryOut whether memory in shared files stays out of its device state
  */
 public record QemuMachine(
@@ -21,11 +22,13 @@ public record QemuMachine(
     List<Backend> memory,
     List<String> devices,
     List<String> strangers,
+    List<String> blockers,
     boolean leavesSharedMemoryOut) {
   public QemuMachine {
     memory = List.copyOf(memory);
     devices = List.copyOf(devices);
     strangers = List.copyOf(strangers);
+    blockers = List.copyOf(blockers);
   }
 
   /**

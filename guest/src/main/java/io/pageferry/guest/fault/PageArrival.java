@@ -166,8 +166,9 @@ final class PageArrival {
         yield count;
       }
       case Errno.ENOENT -> {
-        // The guest has unmapped it: nobody can ask for it any more.
-        guest.settle(region, page, count);
+        // The guest has unmapped it: nobody can ask for it any more. Where its descriptor does not
+        // tell of that this is all that is heard of it, so it counts like what was given back.
+        guest.counters.removed.add(guest.settle(region, page, count));
         guest.waiting.take(region, page, count, since -> {});
         yield count;
       }

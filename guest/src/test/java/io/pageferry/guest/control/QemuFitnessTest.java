@@ -26,7 +26,7 @@ final class QemuFitnessTest {
   }
 
   private QemuMachine with(List<QemuMachine.Backend> memory, List<String> strangers) {
-    return new QemuMachine("7.2.0", "pc-i440fx-7.2", memory, List.of(), strangers, true);
+    return new QemuMachine("7.2.0", "pc-i440fx-7.2", memory, List.of(), strangers, List.of(), true);
   }
 
   private Optional<String> objection(QemuMachine.Backend... memory) {
@@ -82,10 +82,32 @@ final class QemuFitnessTest {
   }
 
   @Test
+  void aGuestWhoseStateQemuCannotSaveIsRefusedInItsWords() {
+    QemuMachine blocked =
+        new QemuMachine(
+            "7.2.0",
+            "pc-i440fx-7.2",
+            List.of(shared(file, 64 * MIB)),
+            List.of(),
+            List.of(),
+            List.of("a folder is mounted", "so is another"),
+            true);
+    assertThat(QemuFitness.objection(blocked, described))
+        .hasValueSatisfying(
+            said -> assertThat(said).contains("cannot save", "a folder is mounted; so is another"));
+  }
+
+  @Test
   void aQemuThatCannotLeaveItsMemoryOutIsRefused() {
     QemuMachine old =
         new QemuMachine(
-            "3.1.0", "pc-i440fx-3.1", List.of(shared(file, 64 * MIB)), List.of(), List.of(), false);
+            "3.1.0",
+            "pc-i440fx-3.1",
+            List.of(shared(file, 64 * MIB)),
+            List.of(),
+            List.of(),
+            List.of(),
+            false);
     assertThat(QemuFitness.objection(old, described))
         .hasValueSatisfying(said -> assertThat(said).contains("3.1.0", "x-ignore-shared"));
   }

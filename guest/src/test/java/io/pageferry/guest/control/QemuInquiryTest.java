@@ -49,7 +49,14 @@ final class QemuInquiryTest {
               guest.answer(
                   guest.hear("x-query-virtio"),
                   "[{\"name\": \"virtio-net\", \"path\": \"/a\"},"
+                      + " {\"name\": \"virtio-blk\", \"path\": \"/gone\"},"
+                      + " {\"name\": \"virtio-scsi\", \"path\": \"/c\"},"
                       + " {\"name\": \"virtio-rng\", \"path\": \"/b\"}]");
+              guest.answer(guest.hear("x-query-virtio-status"), "{\"vhost-dev\": {\"nvqs\": 2}}");
+              guest.say(
+                  "{\"error\": {\"class\": \"GenericError\", \"desc\": \"gone\"}, \"id\": "
+                      + guest.hear("x-query-virtio-status")
+                      + "}\r\n");
               guest.answer(guest.hear("x-query-virtio-status"), "{\"vhost-dev\": {\"nvqs\": 2}}");
               guest.answer(guest.hear("x-query-virtio-status"), "{\"vhost-started\": false}");
               guest.answer(
@@ -65,6 +72,9 @@ final class QemuInquiryTest {
                       + "}\r\n");
               guest.answer(guest.hear("qom-get"), "\"/dev/shm/a\"");
               guest.answer(
+                  guest.hear("query-migrate"),
+                  "{\"blocked-reasons\": [\"a folder is mounted\", \"so is another\"]}");
+              guest.answer(
                   guest.hear("query-migrate-capabilities"),
                   "[{\"capability\": \"events\", \"state\": false},"
                       + " {\"capability\": \"x-ignore-shared\", \"state\": true}]");
@@ -79,7 +89,11 @@ final class QemuInquiryTest {
                   .containsExactly("virtio-net-pci (net0)", "vfio-pci (gpu)", "vhost-user-fs-pci");
               assertThat(found.strangers())
                   .containsExactly(
-                      "vfio-pci (gpu)", "vhost-user-fs-pci", "virtio-net (served by vhost)");
+                      "vfio-pci (gpu)",
+                      "vhost-user-fs-pci",
+                      "virtio-net (served by vhost)",
+                      "virtio-scsi (served by vhost)");
+              assertThat(found.blockers()).containsExactly("a folder is mounted", "so is another");
               assertThat(found.memory())
                   .containsExactly(
                       new QemuMachine.Backend("a", Optional.of(Path.of("/dev/shm/a")), 8192, true),

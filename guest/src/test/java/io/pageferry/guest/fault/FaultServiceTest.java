@@ -34,6 +34,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -462,6 +463,34 @@ class FaultServiceTest {
         service.land(0, 40, pages(0, 40, 1), (region, first, count) -> {});
         assertThat(waiting.get(60, TimeUnit.SECONDS))
             .isEqualTo(Long.toString(FaultingProcess.content(0, 40)));
+      }
+      assertThat(requests.failure).isNotDone();
+    }
+  }
+
+  /** Its descriptor says nothing of that, like Firecracker's: only the kernel's no does. */
+  @Test
+  void whatTheGuestUnmapsWithoutAWordCountsAsGivenBack() throws Exception {
+    try (FaultingProcess guest = FaultingProcess.start("anonymous:" + BYTES)) {
+      MissingPages missing = MissingPages.create(folder.resolve("missing"), List.of((long) PAGES));
+      missing.add(0, 0, PAGES);
+      Requests requests = new Requests();
+      List<Long> landed = new ArrayList<>();
+      try (FaultService service =
+          FaultService.start(
+              guest.handOver(folder), List.of(new GuestRegion("ram", BYTES)), missing, requests)) {
+        assertThat(guest.ask("unmap 0 8 8")).isEqualTo("done");
+        service.land(
+            0,
+            0,
+            pages(0, 0, 32),
+            (region, first, count) -> LongStream.range(first, first + count).forEach(landed::add));
+        assertThat(service.statistics().removedPages()).isEqualTo(8);
+        assertThat(landed)
+            .containsExactlyElementsOf(
+                LongStream.range(0, 32).filter(page -> page < 8 || page >= 16).boxed().toList());
+        assertThat(service.missing()).isEqualTo(PAGES - 32);
+        assertThat(guest.read(0, 16)).isEqualTo(FaultingProcess.content(0, 16));
       }
       assertThat(requests.failure).isNotDone();
     }

@@ -130,6 +130,14 @@ public final class QemuGuest implements AutoCloseable {
     }
   }
 
+  /** Which QEMU it runs in, as {@code 10.0}. */
+  public String release() throws IOException {
+    try (QmpQuestions questions = questions()) {
+      JsonNode version = questions.ask("query-version").path("qemu");
+      return version.path("major").asInt() + "." + version.path("minor").asInt();
+    }
+  }
+
   /** Has it stand still, or go on. */
   public void run(boolean on) throws IOException {
     try (QmpQuestions questions = questions()) {
