@@ -278,7 +278,7 @@ final class QemuTest {
   }
 
   /**
-   * Both sides have the same disk, whose locks are the source's until the guest is handed over: a
+   * Both sides have the same disk, whose locks the target does not take before it is told to run: a
    * guest that is given back at the last moment could not go on otherwise.
    */
   @Test
@@ -302,7 +302,13 @@ final class QemuTest {
               .in(prepared.surroundings())
               .migrate(spec, relay.address(), hosts.tls(), null, List.of(), Terminal.DETACHED);
       prepared.awaitReached(departure.agent());
+      long agent = departure.agent().pid();
+      int sockets = ProcessTable.descriptors(agent, "socket:");
       relay.cut(Relay.Break.RESET);
+      // Else the guest may be handed over before the loss is seen.
+      await("the loss of its control, data and fault connection")
+          .atMost(LIMIT)
+          .until(() -> ProcessTable.descriptors(agent, "socket:") <= sockets - 3);
       prepared.release();
       assertThat(departure.awaitExit(LIMIT)).describedAs(story(departure)).isEqualTo(1);
       assertThat(sentence(departure)).contains("runs on here").doesNotContain("lock");

@@ -75,7 +75,7 @@ final class PageChannels implements AutoCloseable {
     return () -> {
       try {
         return connecting.call();
-      } catch (Exception e) {
+      } catch (Exception | Error e) {
         atOnce.shutdownNow();
         throw e;
       }

@@ -79,8 +79,9 @@ final class RecoverCommand implements Callable<ExitCode> {
   @Option(
       names = "--force",
       description =
-          "Resume the guest here where the target, which is asked first, does not say whose it is."
-              + " If it runs there all the same, two copies run and one of them will be lost.")
+          "Resume the guest here where the target, which is asked first, does not say that it runs"
+              + " there. If it does all the same, or is started there later, two copies run and one"
+              + " of them will be lost.")
   private boolean force;
 
   @Option(

@@ -47,7 +47,7 @@ final class Recovery {
 
   /**
    * @param settleFor how long to ask the target
-   * @param force whether the guest is resumed here where the target does not say whose it is
+   * @param force whether the guest is resumed here where the target does not say that it runs there
    * @param quiet whether no progress is shown
    * @param json where the report goes of a guest that still got pages
    * @param copies what is kept here of a guest that has moved
@@ -139,24 +139,32 @@ final class Recovery {
 
   /**
    * What the target says goes before what the user wants, because of a guest that runs there he
-   * cannot know. Where it says nothing he decides.
+   * cannot know. Where it says nothing, or that it took the guest over and has not come to run it,
+   * he decides.
    */
   private String settleByForce() throws IOException, CommandFailure {
     @Nullable PeerConnector asking = null;
+    boolean told = tls.given();
     try {
       asking = migration.connector(tls);
     } catch (CommandFailure | ParameterException e) {
+      if (told) {
+        // A slip of the pen is not the target's silence.
+        throw e;
+      }
       STORY.warn(
           "{} cannot be asked whether the guest runs there: {}.", migration.peer(), e.getMessage());
     }
     try (PeerConnector connector = asking) {
       if (connector != null) {
         Settlement settlement = settlement(connector);
-        Optional<LedgerState> settled = settlement.settle(ledger, FORCED_LIMIT, false);
-        if (settled.isPresent() && settled.get() != LedgerState.HANDED_OVER) {
+        Optional<LedgerState> settled = settlement.settle(ledger, FORCED_LIMIT, true);
+        // One that was taken over in pre-copy has all of its pages there; whether it ran is open.
+        if (settled.isPresent()
+            && (settled.get() != LedgerState.HANDED_OVER || PostCopyFields.any(ledger.fields()))) {
           return switch (settled.get()) {
             case RECLAIMED -> putBack("was given back by the target");
-            case SERVING -> takeBack(settlement);
+            case SERVING, HANDED_OVER -> takeBack(settlement);
             default -> release.run();
           };
         }

@@ -27,13 +27,15 @@ final class SwitchWish {
   }
 
   /**
-   * The guest is about to be paused: what is asked for from now on is refused, what was granted
-   * before has to be done.
+   * There is no further round: what is asked for from now on is refused, what was granted before
+   * has to be done.
    *
    * @return whether it was asked for
    */
   synchronized boolean close() {
-    refuse("too late: the guest is being handed over");
+    if (refusal == null) {
+      refusal = "too late: the rounds are over";
+    }
     return wished;
   }
 

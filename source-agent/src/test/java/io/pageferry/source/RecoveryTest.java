@@ -37,6 +37,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import picocli.CommandLine;
 
 /** What becomes of the copy that an agent left behind when it was killed after the migration. */
 @Timeout(120)
@@ -239,6 +240,26 @@ class RecoveryTest {
       assertThat(failure).hasMessageContaining("older").hasMessageContaining("without --force");
       assertThat(failure.exit()).isEqualTo(ExitCode.REFUSED);
       assertThat(ledger.current()).isEqualTo(LedgerState.SERVING);
+      assertThat(running()).isFalse();
+    }
+  }
+
+  /** Whose certificate is misspelt has not heard that the target says nothing. */
+  @Test
+  void forceGoesNoFurtherThanTheOptionsThatItCameWith() throws Exception {
+    try (ScriptedTarget target = new ScriptedTarget(1);
+        OwnershipLedger ledger = handedOver(target)) {
+      target.ownership = OwnershipState.RUNNING;
+      TlsOptions misspelt = new TlsOptions();
+      var _ =
+          new CommandLine(misspelt)
+              .setCaseInsensitiveEnumValuesAllowed(true)
+              .parseArgs("--pki", "/none", "--name", "alpha");
+      Recovery forced =
+          new Recovery(ledger, misspelt, Duration.ZERO, true, true, null, CopyLimits.NONE);
+      CommandFailure failure = catchThrowableOfType(CommandFailure.class, forced::run);
+      assertThat(failure.exit()).isEqualTo(ExitCode.REFUSED);
+      assertThat(ledger.current()).isEqualTo(LedgerState.HANDED_OVER);
       assertThat(running()).isFalse();
     }
   }

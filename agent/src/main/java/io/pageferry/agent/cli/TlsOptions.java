@@ -96,6 +96,11 @@ public final class TlsOptions {
     return plaintext || plaintextAnywhere;
   }
 
+  /** Whether the user says now how the peer is to be reached. */
+  public boolean given() {
+    return plaintext() || pki != null || certificate != null;
+  }
+
   /** The settings of a source. */
   public TransportSettings clientSettings(InetSocketAddress target, Logger story)
       throws CommandFailure {
@@ -168,7 +173,7 @@ public final class TlsOptions {
    */
   public TransportSettings clientSettings(
       InetSocketAddress target, Logger story, Map<String, String> earlier) throws CommandFailure {
-    if (plaintext() || pki != null || certificate != null || !earlier.containsKey("transport")) {
+    if (given() || !earlier.containsKey("transport")) {
       return clientSettings(target, story);
     }
     transport = Transport.valueOf(earlier.getOrDefault("transport", transport.name()));
